@@ -1,0 +1,124 @@
+"""Bytes with a name: the one form in which file contents travel.
+
+A reader gets a `Content` and never opens a file itself. Other files of the same folder (the weights
+beside a graph, ONNX external data) are reached only through the content, so no path taken from a
+hostile file can leave the folder or package it came from.
+"""
+
+import hashlib
+import mmap
+import os
+import posixpath
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Neighbours = Callable[[str], "Content | None"]
+"""Maps a file name, relative to the content's folder and free of `..`, to that file's content."""
+
+
+def _no_neighbours(_name: str) -> "Content | None":
+    return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """A file's bytes, memory-mapped where they come from a disk.
+
+    Attributes:
+        name: where the bytes were found: a path, or a member path inside a package (`/` separators).
+            For messages and suffixes only; nothing opens it.
+        data: the whole file, read-only bytes ("B" format, contiguous).
+        neighbours: looks up other files of the same folder; see `sibling` and `beside`.
+    """
+
+    name: str
+    data: memoryview
+    neighbours: Neighbours = field(default=_no_neighbours, repr=False, compare=False)
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the file."""
+        return self.data.nbytes
+
+    @property
+    def file_name(self) -> str:
+        """Last part of the name."""
+        return posixpath.basename(self.name.replace(os.sep, "/"))
+
+    def head(self, count: int) -> bytes:
+        """A copy of the first `count` bytes (fewer when the file is shorter)."""
+        return bytes(self.data[:count])
+
+    def has_suffix(self, *suffixes: str) -> bool:
+        """Whether the file name ends with one of the suffixes, ignoring case."""
+        return self.file_name.lower().endswith(tuple(s.lower() for s in suffixes))
+
+    def sha256(self) -> str:
+        """Digest of the whole file, lower-case hex. Reads every byte; uses the CPU's SHA unit."""
+        return hashlib.sha256(self.data).hexdigest()
+
+    def sibling(self, suffix: str, replacing: str | None = None) -> "Content | None":
+        """The file of the same folder whose name is this one's with another suffix.
+
+        Args:
+            suffix: the other file's suffix, with its dot: `.bin`.
+            replacing: the part of this file's name to replace; by default the text after the last
+                dot. For `x.param.bin` give `.param.bin`.
+        """
+        if replacing is None:
+            stem = self.file_name.rpartition(".")[0] or self.file_name
+        elif self.has_suffix(replacing):
+            stem = self.file_name[: -len(replacing)]
+        else:
+            return None
+        return self.beside(stem + suffix)
+
+    def beside(self, name: str) -> "Content | None":
+        """A file by its name relative to this file's folder, or None.
+
+        Absolute names, drive letters, NULs and names that climb out of the folder give None.
+        """
+        name = name.replace("\\", "/")
+        clean = posixpath.normpath(name)
+        if not name or "\0" in name or ":" in name or clean.startswith(("/", "..")) or clean == ".":
+            return None
+        return self.neighbours(clean)
+
+
+def from_bytes(
+    name: str, data: bytes | memoryview, neighbours: Neighbours = _no_neighbours
+) -> Content:
+    """A content held in memory."""
+    return Content(name=name, data=memoryview(data).toreadonly().cast("B"), neighbours=neighbours)
+
+
+def open_file(path: Path, name: str | None = None) -> Content:
+    """Memory-maps a file. Its neighbours are the regular files of its own folder and below.
+
+    Args:
+        path: the file to map. Symbolic links to it are followed, those of neighbours are not.
+        name: the name to carry; the path as given by default.
+
+    Raises:
+        OSError: the file cannot be opened.
+    """
+    folder = path.parent
+
+    def neighbours(relative: str) -> Content | None:
+        other = folder / relative
+        try:
+            inside = other.resolve().is_relative_to(folder.resolve())
+            return open_file(other) if inside and other.is_file() else None
+        except OSError:
+            return None
+
+    return Content(name=name or path.as_posix(), data=_map(path), neighbours=neighbours)
+
+
+def _map(path: Path) -> memoryview:
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            return memoryview(b"")
+        return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))

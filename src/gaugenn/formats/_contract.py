@@ -1,0 +1,49 @@
+"""What a model format must provide. What it must deliver is at the head of `gaugenn.graph`."""
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+from gaugenn.content import Content
+from gaugenn.graph import Model
+
+HEAD_BYTES = 4096
+"""How much of a file `sniff` may ask to see."""
+
+
+class FormatReader(ABC):
+    """Reads one model file format. Stateless: one instance serves every file, in any thread."""
+
+    title: ClassVar[str]
+    """The format's own name, for people: `TensorFlow Lite`."""
+    spec: ClassVar[str]
+    """Address of the document or schema that the reader was written from."""
+    suffixes: ClassVar[tuple[str, ...]]
+    """Suffixes that nominate a file for this format, with dots, lower case, most usual first."""
+    weights_suffixes: ClassVar[tuple[str, ...]] = ()
+    """Suffixes of a weights-only half that belongs to a graph file with the same stem."""
+
+    @abstractmethod
+    def sniff(self, name: str, head: bytes) -> bool:
+        """Whether the bytes look like this format. Cheap; content decides, the name breaks ties.
+
+        Args:
+            name: file name or member path.
+            head: the first `HEAD_BYTES` bytes, or all of a shorter file.
+        """
+
+    @abstractmethod
+    def read(self, content: Content) -> Model:
+        """Reads the whole graph. Weights stay in the mapped file.
+
+        Raises:
+            FormatError: anything that is not a whole, consistent model of this format. No other
+                exception may leave a reader, whatever the bytes.
+        """
+
+    def companions(self, content: Content) -> tuple[Content, ...]:
+        """Other files that belong to this model (weights beside a graph), found without a full read.
+
+        Each one's name must be usable with `content.beside`, relative to the graph's folder.
+        """
+        found = (content.sibling(suffix) for suffix in self.weights_suffixes)
+        return tuple(c for c in found if c is not None)

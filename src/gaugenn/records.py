@@ -1,0 +1,404 @@
+"""The rows of a study. Each class is one table; each field is one column.
+
+The store derives its Parquet schema from these annotations: a new column is a new field here with a
+default. Allowed types: str, int, float, bool, a StrEnum, another record, `X | None`, `tuple[X, ...]`.
+Units are in the names. Rows are facts as observed; means, intervals and verdicts are derived later.
+"""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+
+
+class FileKind(StrEnum):
+    """What a file turned out to be."""
+
+    MODEL = "model"
+    """A graph that was read whole."""
+    WEIGHTS = "weights"
+    """The weights half of a model whose graph lies beside it."""
+    PACKAGE = "package"
+    """A container of other files."""
+    ENCRYPTED = "encrypted"
+    """Named like a model, its bytes are indistinguishable from random."""
+    INVALID = "invalid"
+    """Carries a model format's signature but cannot be read as one."""
+    UNKNOWN = "unknown"
+    """None of the above."""
+
+
+class PackageKind(StrEnum):
+    """What kind of package was scanned."""
+
+    APK = "apk"
+    SPLIT_APK = "split-apk"
+    BUNDLE = "bundle"
+    """Several APKs of one app in a zip: XAPK, APKS, APKM."""
+    AAB = "aab"
+    OBB = "obb"
+    IPA = "ipa"
+    ARCHIVE = "archive"
+    """A zip that is none of these."""
+    FILE = "file"
+    """A model file that lies there without a package."""
+    NONE = "none"
+    """Named or given as a package, but not one; `error` says what it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """A scanned package. Key: `path`, `size_bytes`, `modified_ns`."""
+
+    path: str
+    app_sha256: str
+    size_bytes: int
+    modified_ns: int
+    kind: PackageKind
+    package: str | None = None
+    version_code: int | None = None
+    version_name: str | None = None
+    label: str | None = None
+    split: str | None = None
+    minimum_sdk: int | None = None
+    target_sdk: int | None = None
+    permissions: tuple[str, ...] = ()
+    features: tuple[str, ...] = ()
+    abis: tuple[str, ...] = ()
+    certificate_sha256: str | None = None
+    members: int = 0
+    notes: tuple[str, ...] = ()
+    """What was unusual: `recovered-from-local-headers`, `fake-encryption-flag`, `limit-depth`, ..."""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppFile:
+    """A member of a package that is, or by its name could be, a model. Key: `app_sha256`, `member`."""
+
+    app_sha256: str
+    member: str
+    """Path inside the package; nested containers are joined by `!/`."""
+    size_bytes: int
+    sha256: str | None
+    kind: FileKind
+    format: str | None = None
+    model_sha256: str | None = None
+    """The model this file belongs to, see `ModelFile`."""
+    entropy_bits: float | None = None
+    """Shannon entropy in bits per byte, measured where the kind is not plain."""
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelFile:
+    """A file of a model. Key: `model_sha256`, `name`. The graph file is the one with `position` 0.
+
+    `model_sha256` is the graph file's digest where the model is one file, else the digest of all
+    files' digests (see `model_digest`).
+    """
+
+    model_sha256: str
+    position: int
+    name: str
+    """Relative to the graph file's folder; the graph file's own name as first seen."""
+    sha256: str
+    size_bytes: int
+    format: str
+
+
+class EvidenceCategory(StrEnum):
+    """What a piece of evidence is about."""
+
+    RUNTIME = "runtime"
+    ACCELERATOR = "accelerator"
+    CLOUD = "cloud"
+    SDK = "sdk"
+    """On-device ML without a model file in the package."""
+    DOWNLOAD = "download"
+    """Models fetched after install."""
+    TRAINING = "training"
+    PACKER = "packer"
+
+
+class EvidenceSource(StrEnum):
+    """Where in a package a token was seen, strongest first."""
+
+    CLASS = "class"
+    METHOD = "method"
+    SYMBOL = "symbol"
+    LIBRARY = "library"
+    MANIFEST = "manifest"
+    STRING = "string"
+    MEMBER = "member"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """A token seen in a package. Key: all but `strong`."""
+
+    app_sha256: str
+    category: EvidenceCategory
+    name: str
+    """What the token speaks for: `tflite`, `nnapi`, `amazon-rekognition`."""
+    vendor: str | None
+    source: EvidenceSource
+    token: str
+    member: str
+    """The file inside the package, nested containers joined by `!/`."""
+    strong: bool
+    """A weak token needs a second, different one before it counts."""
+    defined: bool | None = None
+    """For classes: shipped in the package (True) or only called (False)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TensorInfo:
+    """A model's input or output."""
+
+    name: str
+    dtype: str
+    shape: tuple[str, ...] | None
+    """Sizes as text, because a dynamic dimension is a symbol; None when the rank is unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelRecord:
+    """A distinct model, read or refused. Key: `model_sha256`."""
+
+    model_sha256: str
+    kind: FileKind
+    format: str | None
+    size_bytes: int
+    format_version: str = ""
+    producer: str = ""
+    graphs: int = 0
+    nodes: int = 0
+    inputs: tuple[TensorInfo, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    parameters: int | None = None
+    weights_bytes: int | None = None
+    macs: int | None = None
+    flops: int | None = None
+    """2 x macs."""
+    elementwise_operations: int | None = None
+    activation_peak_bytes: int | None = None
+    weights_dtype: str | None = None
+    """Element type that most weights have."""
+    activations_dtype: str | None = None
+    unmapped_nodes: int = 0
+    """Nodes whose operator has no ONNX counterpart."""
+    uncounted_nodes: int = 0
+    """Nodes whose cost or shape is unknown; where there are any, the costs are lower bounds."""
+    assumed_dimensions: bool = False
+    """A dynamic dimension was taken as 1."""
+    architecture_sha256: str | None = None
+    weights_sha256: str | None = None
+    notes: tuple[str, ...] = ()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerRecord:
+    """A node of a model with its cost. Key: `model_sha256`, `graph`, `position`."""
+
+    model_sha256: str
+    graph: int
+    position: int
+    name: str
+    operator: str
+    source_operator: str
+    macs: int | None
+    flops: int | None
+    elementwise_operations: int | None
+    parameters: int
+    weights_bytes: int
+    output_shape: tuple[int, ...] | None
+    output_bytes: int | None
+    weights_sha256: str | None = None
+    """Digest of the node's weights; None without weights or without their bytes."""
+
+
+class Processor(StrEnum):
+    """What computes."""
+
+    CPU = "cpu"
+    GPU = "gpu"
+    DSP = "dsp"
+    NPU = "npu"
+
+
+class Precision(StrEnum):
+    """What the engine is asked to compute with."""
+
+    AS_STORED = "as-stored"
+    """The engine's default for the file."""
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    INT8 = "int8"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """An experiment. Equal jobs are the same experiment; `job_sha256` is its name."""
+
+    model_sha256: str
+    format: str
+    engine: str
+    engine_version: str
+    device: str
+    processor: Processor = Processor.CPU
+    precision: Precision = Precision.AS_STORED
+    threads: int = 1
+    affinity: str = ""
+    batch: int = 1
+    warmup_minimum_count: int = 3
+    warmup_minimum_s: float = 0.1
+    steady_minimum_count: int = 20
+    steady_minimum_s: float = 0.3
+    launch_maximum_s: float = 60.0
+    """Measured time of a launch, load to last sample; what is running then is finished first."""
+    seed: int = 0
+
+    @property
+    def job_sha256(self) -> str:
+        """Digest of all fields, the same on every machine and version that has the same fields."""
+        return digest(asdict(self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobRecord:
+    """A planned job. Key: `job_sha256`."""
+
+    job_sha256: str
+    job: Job
+    launches: int
+    """How many fresh processes are asked for."""
+
+
+class RunStatus(StrEnum):
+    """How a launch ended."""
+
+    OK = "ok"
+    REFUSED = "refused"
+    """The engine cannot load or run this model."""
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    GARBLED = "garbled"
+    """The engine's output could not be understood."""
+    LOST = "lost"
+    """The device or its link went away."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputStatistics:
+    """What one output tensor of the first inference looked like."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    sha256: str
+    minimum: float | None
+    maximum: float | None
+    mean: float | None
+    standard_deviation: float | None
+    not_finite: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Timings:
+    """What one launch measured, raw. A phase that an engine cannot split is None (see `phases`)."""
+
+    load_s: float | None
+    prepare_s: float | None
+    first_s: float | None
+    warmup_s: tuple[float, ...]
+    steady_s: tuple[float, ...]
+    """Each steady inference's latency, in order."""
+    phases: str
+    """Names of the timed phases as the engine can split them: `load, prepare` or `load+prepare`."""
+    peak_memory_bytes: int | None
+    load_memory_bytes: int | None
+    """Resident memory of the process before the model was touched: interpreter and library."""
+    process_cpu_s: float | None
+    """Processor time of the steady phase, all threads."""
+    timer_resolution_s: float | None
+    outputs: tuple[OutputStatistics, ...]
+    input_sha256: str | None
+    engine_version: str
+    observed_processor: Processor | None
+    observed_precision: str | None
+    observed_threads: int | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One launch of a job: a fresh process. Key: `job_sha256`, `launch`."""
+
+    job_sha256: str
+    launch: int
+    status: RunStatus
+    reason: str | None
+    timings: Timings | None
+    started_at: str
+    """UTC, ISO 8601."""
+    wall_s: float
+    load_average: float | None
+    environment_sha256: str
+    argv: tuple[str, ...]
+    log_tail: str
+    """Last 2,000 characters of what the process printed beside its result."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """What a run ran on. Key: `environment_sha256`."""
+
+    environment_sha256: str
+    device: str
+    device_kind: str
+    operating_system: str
+    kernel: str
+    architecture: str
+    processor_model: str
+    logical_cores: int
+    memory_bytes: int | None
+    maximum_frequency_hz: int | None
+    governor: str | None
+    gaugenn_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Something that could not be done, with its reason. Key: `stage`, `subject`."""
+
+    stage: str
+    """`discover`, `scan`, `analyse`, `plan`, `bench` or `report`."""
+    subject: str
+    """Path, model digest or job digest."""
+    error: str
+    """Name of the error's class."""
+    message: str
+    transient: bool
+
+
+def digest(value: object) -> str:
+    """SHA-256 of a value's canonical JSON (sorted keys, no spaces): the name of a record."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def model_digest(files: tuple[tuple[str, str], ...]) -> str:
+    """The identity of a model made of several files.
+
+    Args:
+        files: (role, sha256) of each file, the graph first; the role is the file's suffix or its
+            relative name, so that renaming a pair keeps the identity.
+
+    Returns:
+        The file's own digest for a single file, else the digest of the sorted list.
+    """
+    if len(files) == 1:
+        return files[0][1]
+    return digest([list(f) for f in sorted(files)])
