@@ -1,20 +1,14 @@
 """The command line: a command parses options, calls one function of `gaugenn.api`, prints."""
 
 import json
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import click
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
-from gaugenn import __version__, api
 from gaugenn._progress import LiveProgress
-from gaugenn.errors import GaugennError, StorageFullError, UsageError
 from gaugenn.pipeline import Silent, Watcher
 
 EXIT_FAILED = 1
@@ -49,4 +43,6 @@ def _remarks() -> Console:
 
 def _output_options(command: F) -> F:
     command = click.option("--quiet", "-q", is_flag=True, help="Print only the result.")(command)
-    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(command)
+    return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(
+        command
+    )
