@@ -101,7 +101,7 @@ class ModelFile:
     model_sha256: str
     position: int
     name: str
-    """Relative to the graph file's folder; the graph file's own name as first seen."""
+    """Relative to the graph's folder, with the app's own stem replaced: `model.param`, `model.bin`."""
     sha256: str
     size_bytes: int
     format: str
@@ -393,8 +393,7 @@ def model_digest(files: tuple[tuple[str, str], ...]) -> str:
     """The identity of a model made of several files.
 
     Args:
-        files: (role, sha256) of each file, the graph first; the role is the file's suffix or its
-            relative name, so that renaming a pair keeps the identity.
+        files: (`ModelFile.name`, sha256) of each file, the graph first.
 
     Returns:
         The file's own digest for a single file, else the digest of the sorted list.
