@@ -70,7 +70,7 @@ class Device(ABC):
             The path on the device, for use in `run`.
 
         Raises:
-            UsageError: the name is absolute or leaves the working folder.
+            UsageError: no such file, or the name is absolute or leaves the working folder.
             StorageFullError: the device has no room.
             DeviceError: the copy failed or differs.
         """

@@ -19,7 +19,7 @@ from typing import IO, Self
 
 from gaugenn import __version__
 from gaugenn.devices import Device, Output, working_name
-from gaugenn.errors import DeviceError, StorageFullError, is_storage_full
+from gaugenn.errors import DeviceError, StorageFullError, UsageError, is_storage_full
 from gaugenn.records import Environment, digest
 
 KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")
@@ -47,6 +47,7 @@ class HostDevice(Device):
         self._folder = folder
         self._limit = memory_limit_bytes or (None if total is None else total * 9 // 10)
         self._work: Path | None = None
+        self._pushed: dict[Path, tuple[Path, int, int]] = {}
 
     def __enter__(self) -> Self:
         """Makes the working folder."""
@@ -68,6 +69,7 @@ class HostDevice(Device):
         if self._work is not None:
             shutil.rmtree(self._work, ignore_errors=True)
             self._work = None
+            self._pushed.clear()
 
     def info(self) -> Environment:
         """What this machine is."""
@@ -129,11 +131,16 @@ class HostDevice(Device):
     def push(self, local: Path, name: str) -> str:
         """Links or copies a file into the working folder; see `Device.push`."""
         target = self._working_folder() / working_name(name)
+        if not local.is_file():
+            raise UsageError(f"{local}: no such file to put into the working folder")
         try:
-            if not (target.exists() and _same(local, target)):
+            state = local.stat()
+            identity = (local, state.st_mtime_ns, state.st_size)
+            if self._pushed.get(target) != identity:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.unlink(missing_ok=True)
                 _link_or_copy(local, target)
+                self._pushed[target] = identity
         except OSError as error:
             raise _broken(error, f"cannot put {local} into the working folder") from error
         return str(target)

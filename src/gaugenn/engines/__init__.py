@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gaugenn import plugins
 from gaugenn.records import Job, ModelRecord, Precision, Processor, Timings
 
 
@@ -98,3 +99,12 @@ class Engine(ABC):
         """The phase that an unfinished command had reached, where its output tells."""
         del stdout
         return None
+
+
+def load_engine(name: str) -> Engine:
+    """The engine called `name`.
+
+    Raises:
+        UsageError: there is none; the message lists those there are.
+    """
+    return plugins.load(__name__, name, Engine)()  # type: ignore[type-abstract]

@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from gaugenn import plugins
 from gaugenn.engines import Engine
 from gaugenn.errors import (
     EngineError,
@@ -32,7 +31,6 @@ from gaugenn.errors import (
     is_storage_full,
 )
 
-PACKAGE = "gaugenn.engines"
 MARKER = "gaugenn-installation.json"
 IMPORT_LIMIT_S = 300.0
 INSTALL_LIMIT_S = 3600.0
@@ -66,15 +64,6 @@ class Installation:
     def interpreter(self) -> Path:
         """The environment's Python."""
         return self.folder / "bin" / "python"
-
-
-def load_engine(name: str) -> Engine:
-    """The engine called `name`.
-
-    Raises:
-        UsageError: there is none; the message lists those there are.
-    """
-    return plugins.load(PACKAGE, name, Engine)()  # type: ignore[type-abstract]
 
 
 def cache_folder() -> Path:
