@@ -40,7 +40,9 @@ def entries(name: str, data: memoryview) -> Iterator[tuple[str, str]]:
     """
     try:
         if name == "min_runtime_version":
-            yield name, bytes(data[:64]).split(b"\0")[0].decode("ascii", "replace")
+            version = bytes(data[:64]).split(b"\0")[0].decode("ascii", "replace")
+            if version:
+                yield name, version
         elif name == "TFLITE_METADATA":
             for key, value in FlatBuffer(data, name).root(b"M001").read(_DESCRIPTION).items():
                 key = "min_parser_version" if key == "min" else key

@@ -175,7 +175,7 @@ class _Reading:
         old, new = values["deprecated"], values["builtin"]
         code = max(old, new) if isinstance(old, int) and isinstance(new, int) else 0
         if code == _tflite_schema.CUSTOM:
-            name = str(values["custom"])
+            name = str(values["custom"]) or "CUSTOM"
             if name in _ACCELERATORS:
                 self.source.notes.add("accelerator-blob")
             if name.startswith("Flex"):
@@ -274,7 +274,9 @@ class _Reading:
                 found[target] = self._reference(value)
             elif target is not None and isinstance(value, tuple):
                 for number, index in enumerate(value):
-                    found[f"{target}_{number}"] = self._reference(int(index))
+                    found[f"{target}_{number}"] = self._reference(
+                        index if isinstance(index, int) else OMITTED
+                    )
             elif names is not None and isinstance(value, int) and 0 <= value < len(names):
                 found[name] = str(names[value])
             else:
