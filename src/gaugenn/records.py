@@ -101,7 +101,7 @@ class ModelFile:
     model_sha256: str
     position: int
     name: str
-    """Relative to the graph file's folder; the graph file's own name as first seen."""
+    """Relative to the graph's folder, with the app's own stem replaced: `model.param`, `model.bin`."""
     sha256: str
     size_bytes: int
     format: str
@@ -239,6 +239,15 @@ class Precision(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputShape:
+    """The size that a job gives to a model's input."""
+
+    name: str
+    shape: tuple[int, ...]
+    """With the batch first, as the model's record has it; every size is at least 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """An experiment. Equal jobs are the same experiment; `job_sha256` is its name."""
 
@@ -252,6 +261,9 @@ class Job:
     threads: int = 1
     affinity: str = ""
     batch: int = 1
+    input_shapes: tuple[InputShape, ...] = ()
+    """Sizes of inputs, in the file's order; an input without one has the file's own size, with 1
+    for each dynamic dimension."""
     warmup_minimum_count: int = 3
     warmup_minimum_s: float = 0.1
     steady_minimum_count: int = 20
@@ -307,7 +319,11 @@ class OutputStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """What one launch measured, raw. A phase that an engine cannot split is None (see `phases`)."""
+    """What one launch measured, raw.
+
+    Where a library loads and prepares in one call, `phases` is `load+prepare`, `load_s` is the time
+    of both and `prepare_s` is None.
+    """
 
     load_s: float | None
     prepare_s: float | None
@@ -393,8 +409,7 @@ def model_digest(files: tuple[tuple[str, str], ...]) -> str:
     """The identity of a model made of several files.
 
     Args:
-        files: (role, sha256) of each file, the graph first; the role is the file's suffix or its
-            relative name, so that renaming a pair keeps the identity.
+        files: (`ModelFile.name`, sha256) of each file, the graph first.
 
     Returns:
         The file's own digest for a single file, else the digest of the sorted list.
