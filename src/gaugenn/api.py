@@ -135,7 +135,8 @@ def query(folder: PathLike, sql: str) -> pa.Table:
     """
     with Study(Path(folder)).connect() as connection:
         try:
-            answer = connection.execute(sql).to_arrow_table()
+            relation = connection.sql(sql)
+            answer = None if relation is None else relation.to_arrow_table()
         except duckdb.Error as error:
             raise UsageError(str(error)) from error
     if answer is None:
