@@ -266,6 +266,8 @@ def _decode(
         sign = 1 << (bits - 1)
         return (parts.astype(np.int8) ^ sign) - np.int8(sign)
     try:
+        if bits is None or bits < 8:  # packed floats, which ml_dtypes would spread over whole bytes
+            raise TypeError
         return raw.view(np.dtype(dtype.value).newbyteorder("<"))
     except TypeError:
         raise FormatError(f"tensor {name!r}: numpy has no {dtype} elements") from None

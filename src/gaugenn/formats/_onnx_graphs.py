@@ -8,15 +8,16 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from gaugenn.errors import FormatError
 from gaugenn.formats._onnx_operators import MICROSOFT_DOMAIN
-from gaugenn.graph import Graph, Node, Quantization, Tensor, TensorKind
+from gaugenn.graph import DataType, Graph, Node, Quantization, Tensor, TensorKind
 
-SCALE_LIMIT = 1 << 20
-"""Scales kept for one file. Beyond it, block-wise quantisation would cost more than the weights."""
+SCALES_OF_A_TENSOR = 1 << 16
+SCALES_OF_A_FILE = 1 << 20
+"""Up to these many scales are copied into `Quantization`; beyond, it names the tensor they are in."""
 
-QUANTIZATION_OMITTED = "quantization-omitted"
-"""The note that tells that there were more."""
+
+_NUMERIC = frozenset({DataType.FLOAT16, DataType.BFLOAT16, DataType.FLOAT32, DataType.FLOAT64})
+"""Scales that numpy can turn into numbers; 8-bit ones are named instead."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,8 +99,7 @@ class GraphFinisher:
 
     def __init__(self, drafts: list[GraphDraft]) -> None:
         self._drafts = drafts
-        self._scales_left = SCALE_LIMIT
-        self.notes: set[str] = set()
+        self._scales_left = SCALES_OF_A_FILE
 
     def graphs(self) -> tuple[Graph, ...]:
         """The finished graphs, in the order of the drafts."""
@@ -158,56 +158,36 @@ class GraphFinisher:
         if found is None or found[1].quantization is not None:
             return
         owner, tensor = found
-        scales = self._scales(draft, parameters[0])
-        if scales is None:
+        scale = self._constant(draft, parameters[0])
+        zero_point = self._constant(draft, parameters[1])
+        if scale is None or not scale.dtype.is_floating or (parameters[1] and zero_point is None):
             return
-        zeros = self._zero_points(draft, parameters[1]) if parameters[1] else ()
-        if zeros is None or len(zeros) not in (0, 1, len(scales)):
+        count = scale.elements or 0
+        if zero_point is not None and zero_point.elements not in (1, count):
             return
-        per_axis = len(scales) > 1
-        if per_axis and tensor.shape is not None:
-            rank = len(tensor.shape)
-            if not -rank <= axis < rank:
-                return
-            axis %= rank
-            size = tensor.shape[axis]
-            if block_size is None and isinstance(size, int) and size != len(scales):
-                return
+        if not count or (count > 1 and not _fits(tensor, count, axis, block_size)):
+            return
+        if count > 1 and tensor.shape is not None:
+            axis %= len(tensor.shape)
+        self._scales_left -= count
+        named = count > SCALES_OF_A_TENSOR or self._scales_left < 0 or scale.dtype not in _NUMERIC
+        if named and owner is not draft:
+            return  # the parameters' names mean nothing in the graph that holds the tensor
         quantization = Quantization(
-            scales=scales,
-            zero_points=zeros,
-            axis=axis if per_axis else None,
-            block_size=block_size if per_axis else None,
+            scales=() if named else tuple(scale.array().astype(np.float64).reshape(-1).tolist()),
+            zero_points=() if named or zero_point is None else _zero_points(zero_point),
+            axis=axis if count > 1 else None,
+            block_size=block_size if count > 1 else None,
+            scales_tensor=scale.name if named else "",
+            zero_points_tensor=zero_point.name if named and zero_point is not None else "",
         )
         owner.tensors[name] = replace(tensor, quantization=quantization)
 
-    def _scales(self, draft: GraphDraft, name: str) -> tuple[float, ...] | None:
-        tensor = self._constant(draft, name)
-        if tensor is None or not tensor.dtype.is_floating:
-            return None
-        try:
-            return tuple(tensor.array().astype(np.float64).reshape(-1).tolist())
-        except FormatError:  # an 8-bit float, which numpy does not know
-            return None
-
-    def _zero_points(self, draft: GraphDraft, name: str) -> tuple[int, ...] | None:
-        tensor = self._constant(draft, name)
-        if tensor is None:
-            return None
-        if tensor.dtype.value.startswith(("int", "uint")):
-            return tuple(tensor.array().astype(np.int64).reshape(-1).tolist())
-        return None if any(tensor.read()) else ()  # 8-bit floats have a zero point of zero
-
     def _constant(self, draft: GraphDraft, name: str) -> Tensor | None:
-        """A parameter that the file holds; None where it is computed, absent or too large."""
+        """A parameter that the file holds; None where it is computed or absent."""
         found = self._find(draft, name) if name else None
         if found is None or found[1].kind is not TensorKind.CONSTANT or found[1].data is None:
             return None
-        count = found[1].elements or 0
-        if count > self._scales_left:
-            self.notes.add(QUANTIZATION_OMITTED)
-            return None
-        self._scales_left -= count
         return found[1]
 
     def _add_kernel_shapes(self, draft: GraphDraft) -> None:
@@ -239,6 +219,24 @@ class GraphFinisher:
                 return ()
             name = _input(producer, 0)
         return ()
+
+
+def _fits(tensor: Tensor, count: int, axis: int, block_size: int | None) -> bool:
+    """Whether that many scales can belong to slices of the tensor along the axis."""
+    if tensor.shape is None:
+        return True
+    rank = len(tensor.shape)
+    if not -rank <= axis < rank:
+        return False
+    size = tensor.shape[axis]
+    return block_size is not None or isinstance(size, str) or size == count
+
+
+def _zero_points(tensor: Tensor) -> tuple[int, ...]:
+    """The numbers in a zero point; those of 8-bit floats, which must be zero, are left out."""
+    if not tensor.dtype.value.startswith(("int", "uint")):
+        return ()
+    return tuple(tensor.array().astype(np.int64).reshape(-1).tolist())
 
 
 def _input(node: Node, position: int) -> str:

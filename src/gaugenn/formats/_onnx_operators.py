@@ -63,7 +63,7 @@ _SAME_IN_MICROSOFT = frozenset(
 
 _FUSED_ACTIVATIONS = frozenset({"Relu", "Tanh", "Sigmoid", "LeakyRelu", "Clip", "HardSigmoid"})
 
-_TRANSPOSITIONS = ("transA", "transB", "transBatchA", "transBatchB")
+_BATCH_TRANSPOSITIONS = ("transBatchA", "transBatchB")
 
 
 def resolve(
@@ -80,7 +80,7 @@ def resolve(
     Returns:
         The ONNX operator, or "" where there is none of the same meaning, and the attributes in
         its terms. `QLinear...` operators of `com.microsoft` extend the two that ONNX has, and keep
-        their names. A scaling `alpha` may remain on a `MatMul`.
+        their names. A `MatMul` may keep `transA`, `transB` and `alpha`, with their meaning in `Gemm`.
     """
     standard = STANDARD_OPERATORS.get(domain)
     if standard is not None:
@@ -97,7 +97,7 @@ def resolve(
     if name == "FusedGemm":
         return _with_activation("Gemm", attributes)
     if name in ("FusedMatMul", "TransposeMatMul", "FusedMatMulActivation"):
-        if any(attributes.get(key, 0) for key in _TRANSPOSITIONS):
+        if any(attributes.get(key, 0) for key in _BATCH_TRANSPOSITIONS):
             return "", attributes
         return _with_activation("MatMul", attributes)
     if name == "FastGelu" and len(inputs) == 1:

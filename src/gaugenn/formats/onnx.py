@@ -200,7 +200,7 @@ class _ModelBuilder:
             graphs=graphs,
             metadata=_metadata(message),
             companions=tuple(sorted(self._tensors.companions)),
-            notes=tuple(sorted(self._notes | self._tensors.notes | finisher.notes)),
+            notes=tuple(sorted(self._notes | self._tensors.notes)),
         )
 
     def _new_draft(self, message: Message, name: str, parent: int | None) -> int:
