@@ -8,7 +8,7 @@ class_def_item, string_data_item); integers are little-endian, strings are MUTF-
 """
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,6 +39,32 @@ class Method:
     name: str
 
 
+class Prefixes:
+    """Prefixes to search for together, arranged as a tree of blocks of eight bytes.
+
+    Attributes:
+        lows, highs: smallest and largest eight bytes that a block stands for, big-endian.
+        ends: for each block the prefixes that end with it.
+        below: for each block the prefixes that go on behind it; None where there are none.
+    """
+
+    __slots__ = ("below", "ends", "highs", "lows")
+
+    def __init__(self, prefixes: Iterable[bytes], *, at: int = 0) -> None:
+        blocks: dict[bytes, list[bytes]] = {}
+        for prefix in prefixes:
+            blocks.setdefault(prefix[at : at + 8], []).append(prefix)
+        self.lows = _numbers(block.ljust(8, b"\0") for block in blocks)
+        self.highs = _numbers(block.ljust(8, b"\xff") for block in blocks)
+        self.ends = [[p for p in some if len(p) <= at + 8] for some in blocks.values()]
+        longer = [[p for p in some if len(p) > at + 8] for some in blocks.values()]
+        self.below = [Prefixes(some, at=at + 8) if some else None for some in longer]
+
+
+def _numbers(blocks: Iterable[bytes]) -> _Keys:
+    return np.array([int.from_bytes(block, "big") for block in blocks], dtype=np.uint64)
+
+
 class Names:
     """Texts of a dex by index, with a search by prefix.
 
@@ -52,7 +78,7 @@ class Names:
     def __init__(self, data: memoryview, starts: _Words) -> None:
         self._data = data
         self._starts = starts
-        self._order: _Words | None = None
+        self._order: _Words = starts
         self._keys: _Keys | None = None
 
     def __len__(self) -> int:
@@ -77,39 +103,39 @@ class Names:
             length *= 8
 
     def with_prefix(self, prefix: bytes) -> list[int]:
-        """Indices of the texts that start with the prefix.
+        """Indices of the texts that start with the prefix."""
+        return self.with_prefixes(Prefixes([prefix])).get(prefix, [])
+
+    def with_prefixes(self, prefixes: "Prefixes") -> dict[bytes, list[int]]:
+        """For each prefix that occurs, the indices of the texts that start with it.
 
         The tables are sorted by specification; where one is not, it is sorted first.
         """
         if self._keys is None:
             keys = self._eight_bytes(self._starts)
+            self._order = np.arange(len(keys), dtype=np.int64)
             if not _sorted(keys):
                 self._order = np.argsort(keys, kind="stable")
                 keys = keys[self._order]
             self._keys = keys
-        keys, rows = self._keys, self._order
-        first = 0
-        for at in range(0, len(prefix), 8):
-            if at:
-                if rows is None:
-                    rows = np.arange(first, first + len(keys), dtype=np.int64)
-                keys = self._eight_bytes(self._starts[rows] + at)
-                if not _sorted(keys):
-                    order = np.argsort(keys, kind="stable")
-                    keys, rows = keys[order], rows[order]
-            part = prefix[at : at + 8]
-            low = np.uint64(int.from_bytes(part.ljust(8, b"\0"), "big"))
-            high = np.uint64(int.from_bytes(part.ljust(8, b"\xff"), "big"))
-            left = int(np.searchsorted(keys, low, side="left"))
-            right = int(np.searchsorted(keys, high, side="right"))
-            if left == right:
-                return []
-            keys = keys[left:right]
-            if rows is None:
-                first += left
-            else:
-                rows = rows[left:right]
-        found: list[int] = list(range(first, first + len(keys))) if rows is None else rows.tolist()
+        found: dict[bytes, list[int]] = {}
+        pending = [(prefixes, self._keys, self._order, 0)]
+        while pending:
+            node, keys, rows, at = pending.pop()
+            left = keys.searchsorted(node.lows, side="left")
+            right = keys.searchsorted(node.highs, side="right")
+            for index in np.flatnonzero(left < right).tolist():
+                part = slice(left[index], right[index])
+                for whole in node.ends[index]:
+                    found[whole] = rows[part].tolist()
+                below = node.below[index]
+                if below is not None:
+                    inner = rows[part]
+                    inner_keys = self._eight_bytes(self._starts[inner] + at + 8)
+                    if not _sorted(inner_keys):
+                        order = np.argsort(inner_keys, kind="stable")
+                        inner_keys, inner = inner_keys[order], inner[order]
+                    pending.append((below, inner_keys, inner, at + 8))
         return found
 
     def _eight_bytes(self, starts: _Words) -> _Keys:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-from gaugenn.apps.dex import Dex, is_dex
+from gaugenn.apps.dex import Dex, Prefixes, is_dex
 from gaugenn.apps.elf import Library
 from gaugenn.apps.manifest import Manifest
 from gaugenn.apps.needles import Needles
@@ -119,7 +119,7 @@ class _Index:
     """The tokens arranged for searching."""
 
     def __init__(self, every: Iterable[Token]) -> None:
-        self.classes: list[tuple[bytes, Token]] = []
+        self.classes: dict[bytes, list[Token]] = {}
         self.methods: list[tuple[str, bytes, Token]] = []
         self.hosts: list[tuple[re.Pattern[str], Token]] = []
         self.manifest: dict[str, list[Token]] = {}
@@ -131,7 +131,7 @@ class _Index:
         for token in every:
             raw = token.text.encode()
             if token.kind == "class":
-                self.classes.append((raw, token))
+                self.classes.setdefault(raw, []).append(token)
             elif token.kind == "method":
                 owner, _, name = token.text.partition("->")
                 self.methods.append((owner, name.encode(), token))
@@ -147,7 +147,8 @@ class _Index:
             else:
                 table = self.symbols if token.kind == "symbol" else self.strings
                 table.setdefault(raw, []).append(token)
-        self.host_prefixes = tuple(sorted(prefixes))
+        self.class_prefixes = Prefixes(self.classes)
+        self.host_prefixes = Prefixes(prefixes)
         self.string_needles = Needles(list(self.strings))
         self.symbol_needles = Needles(list(self.symbols))
 
@@ -175,38 +176,43 @@ class _ClassHit:
     defined: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sighting:
+    token: Token
+    source: EvidenceSource
+    member: str
+    defined: bool | None
+
+
 class Collector:
     """Gathers evidence from the members of one package.
 
     Call `look` for every member of a walk and `look_at_manifest` for every manifest, then `evidence`.
-
-    Args:
-        app_sha256: the package's digest, carried by every row.
 
     Attributes:
         failures: members that looked like code but could not be read, with the reason.
         class_count: classes that the package defines, over all its dex files.
     """
 
-    def __init__(self, app_sha256: str) -> None:
-        self._app = app_sha256
-        self._rows: dict[Evidence, None] = {}
+    def __init__(self) -> None:
+        self._sightings: dict[_Sighting, None] = {}
         self._class_hits: list[_ClassHit] = []
         self.failures: list[tuple[str, str]] = []
         self.class_count = 0
 
     def look(self, member: Member) -> None:
         """Takes what a member's name and, if it is a dex file or a library, its content says."""
-        inner = member.path.rpartition(JOINER)[2] or member.path
-        file_name = inner.rpartition("/")[2]
+        path = member.path
         index = _index()
-        for token in index.files.get(inner, ()):
+        for token in index.files.get(
+            path if JOINER not in path else path.rpartition(JOINER)[2], ()
+        ):
             if token.kind == "member":
-                self._add(token, EvidenceSource.MEMBER, member.path)
-        if file_name.endswith(".so") or ".so." in file_name:
-            for token in index.named(file_name):
+                self._add(token, EvidenceSource.MEMBER, path)
+        if ".so" in path:
+            for token in index.named(path.rpartition("/")[2]):
                 if token.kind == "library":
-                    self._add(token, EvidenceSource.LIBRARY, member.path)
+                    self._add(token, EvidenceSource.LIBRARY, path)
         head = member.head(8)
         try:
             if is_dex(head):
@@ -233,17 +239,13 @@ class Collector:
         index = _index()
         own = dex.defined_types()
         self.class_count += int(own.sum())
-        for prefix, token in index.classes:
-            rows = dex.types.with_prefix(prefix)
-            if rows:
-                self._class_hits.append(
-                    _ClassHit(
-                        token=token,
-                        member=member,
-                        seen=frozenset(dex.types.get(row) for row in rows),
-                        defined=frozenset(dex.types.get(row) for row in rows if own[row]),
-                    )
-                )
+        for prefix, rows in dex.types.with_prefixes(index.class_prefixes).items():
+            seen = frozenset(dex.types.get(row) for row in rows)
+            defined = frozenset(dex.types.get(row) for row in rows if own[row])
+            self._class_hits += (
+                _ClassHit(token=token, member=member, seen=seen, defined=defined)
+                for token in index.classes[prefix]
+            )
         for owner, name, token in index.methods:
             if any(descriptor.startswith(owner) for descriptor in dex.owners(name)):
                 self._add(token, EvidenceSource.METHOD, member)
@@ -276,38 +278,43 @@ class Collector:
                 for token in index.strings[text]:
                     self._add(token, EvidenceSource.STRING, member)
 
-    def evidence(self) -> tuple[Evidence, ...]:
-        """All rows. A class that any dex file of the package defines counts as shipped."""
+    def evidence(self, app_sha256: str) -> tuple[Evidence, ...]:
+        """All rows. A class that any dex file of the package defines counts as shipped.
+
+        Args:
+            app_sha256: the package's digest, carried by every row.
+        """
         shipped = frozenset[str]().union(*(hit.defined for hit in self._class_hits))
         for hit in self._class_hits:
-            if hit.defined:
-                self._add(hit.token, EvidenceSource.CLASS, hit.member, defined=True)
-            elif hit.seen - shipped:
-                self._add(hit.token, EvidenceSource.CLASS, hit.member, defined=False)
-        return tuple(self._rows)
+            if hit.defined or hit.seen - shipped:
+                self._add(hit.token, EvidenceSource.CLASS, hit.member, defined=bool(hit.defined))
+        return tuple(
+            Evidence(
+                app_sha256=app_sha256,
+                category=sighting.token.category,
+                name=sighting.token.name,
+                vendor=sighting.token.vendor,
+                source=sighting.source,
+                token=sighting.token.text,
+                member=sighting.member,
+                strong=sighting.token.strong,
+                defined=sighting.defined,
+            )
+            for sighting in self._sightings
+        )
 
     def _add(
         self, token: Token, source: EvidenceSource, member: str, *, defined: bool | None = None
     ) -> None:
-        row = Evidence(
-            app_sha256=self._app,
-            category=token.category,
-            name=token.name,
-            vendor=token.vendor,
-            source=source,
-            token=token.text,
-            member=member,
-            strong=token.strong,
-            defined=defined,
-        )
-        self._rows[row] = None
+        sighting = _Sighting(token=token, source=source, member=member, defined=defined)
+        self._sightings[sighting] = None
 
 
-def _hosts(dex: Dex, prefixes: Iterable[bytes]) -> set[str]:
+def _hosts(dex: Dex, prefixes: Prefixes) -> set[str]:
     """Host names in string constants that start with a scheme or with a known host's first part."""
     found: set[str] = set()
-    for prefix in prefixes:
-        for row in dex.strings.with_prefix(prefix)[:_MOST_TEXTS]:
+    for rows in dex.strings.with_prefixes(prefixes).values():
+        for row in rows[:_MOST_TEXTS]:
             text = dex.strings.raw(row)[:_LONGEST_TEXT].decode(errors="replace")
             match = _HOST.match(text)
             if match:

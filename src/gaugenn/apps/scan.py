@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from gaugenn.apps.archive import Limits
 from gaugenn.apps.certificate import certificate_sha256
 from gaugenn.apps.evidence import Collector
 from gaugenn.apps.manifest import Manifest, read_axml, read_plist
+from gaugenn.apps.resources import text_of
 from gaugenn.apps.walk import Descend, Member, Package, open_package
 from gaugenn.content import Content
 from gaugenn.errors import FormatError, LimitError, PackageError
@@ -16,6 +18,8 @@ from gaugenn.records import App, Evidence, PackageKind
 _LIBRARY_FOLDER = re.compile(r"(?:^|/)lib/([A-Za-z0-9_-]+)/[^/]+\.so$")
 _IPA_MANIFEST = re.compile(r"Payload/[^/]+\.app/Info\.plist")
 _INNER_MANIFEST = re.compile(r"[^!]+\.apk!/AndroidManifest\.xml", re.IGNORECASE)
+
+_DIGEST_INLINE_BYTES = 2 << 20  # below, starting a thread costs more than it saves
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +65,8 @@ def describe(
 ) -> Description:
     """Walks a package once and describes it. Never raises for what the bytes are.
 
+    A large file is digested in a thread of its own meanwhile.
+
     Args:
         content: the package file.
         modified_ns: its modification time, carried into the row.
@@ -68,9 +74,23 @@ def describe(
         each: called with every member, so that a caller can look for models in the same walk.
         descend: whether to walk a container's members too, see `Package.walk`.
     """
+    if content.size_bytes < _DIGEST_INLINE_BYTES:
+        return _describe(content, content.sha256, modified_ns, limits, each, descend)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        digest = pool.submit(content.sha256)
+        return _describe(content, digest.result, modified_ns, limits, each, descend)
+
+
+def _describe(
+    content: Content,
+    digest: Callable[[], str],
+    modified_ns: int,
+    limits: Limits | None,
+    each: Callable[[Member], None],
+    descend: Descend,
+) -> Description:
     package = open_package(content, limits)
-    app_sha256 = content.sha256()
-    collector = Collector(app_sha256)
+    collector = Collector()
     manifests: list[Manifest] = []
     unreadable: list[Unreadable] = []
     abis: set[str] = set()
@@ -79,7 +99,7 @@ def describe(
         members += 1
         if member.error is not None:
             unreadable.append(Unreadable(member=member.path, error=str(member.error)))
-        folder = _LIBRARY_FOLDER.search(member.path)
+        folder = _LIBRARY_FOLDER.search(member.path) if member.path.endswith(".so") else None
         if folder:
             abis.add(folder.group(1))
         inner = _manifest_of(package, member)
@@ -91,6 +111,7 @@ def describe(
     if package.manifest is not None:
         collector.look_at_manifest("AndroidManifest.xml", package.manifest)
     unreadable += (Unreadable(member=path, error=text) for path, text in collector.failures)
+    app_sha256 = digest()
     said = package.manifest or _base(manifests) or Manifest()
     app = App(
         path=content.name,
@@ -101,7 +122,7 @@ def describe(
         package=said.package,
         version_code=said.version_code,
         version_name=said.version_name,
-        label=said.label,
+        label=said.label or _label(package, said),
         split=said.split,
         minimum_sdk=said.minimum_sdk,
         target_sdk=said.target_sdk,
@@ -116,7 +137,7 @@ def describe(
     return Description(
         app=app,
         package=package,
-        evidence=collector.evidence(),
+        evidence=collector.evidence(app_sha256),
         classes=collector.class_count,
         unreadable=tuple(unreadable),
     )
@@ -141,6 +162,19 @@ def _base(manifests: list[Manifest]) -> Manifest | None:
     """The manifest that speaks for a bundle: the first that is not a split's."""
     whole = [manifest for manifest in manifests if manifest.split is None]
     return next(iter(whole or manifests), None)
+
+
+def _label(package: Package, manifest: Manifest) -> str | None:
+    """The app's name where the manifest refers to the package's resource table."""
+    if package.archive is None or not manifest.label_reference:
+        return None
+    entry = package.archive.find("resources.arsc")
+    if entry is None:
+        return None
+    try:
+        return text_of(package.archive.read(entry), manifest.label_reference)
+    except (PackageError, LimitError):
+        return None
 
 
 def _signer(package: Package) -> str | None:
