@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import duckdb
-import packages
 import pytest
+from tests.pipeline import packages
 
 from gaugenn import api
 from gaugenn.store import Study
