@@ -49,6 +49,7 @@ class Identification:
             the readers of the graph beside it.
         reason: what an unclaimed file is or why it was set aside; None for claimed files.
         nominated: it is a candidate, by its bytes or by its name alone, and deserves a row.
+        generic: only a suffix that says nothing about networks (`.bin`, `.xml`) nominates it.
         entropy_bits: bits per byte, measured where a nominated file is neither claimed nor known to
             be something else.
     """
@@ -57,6 +58,7 @@ class Identification:
     formats: tuple[str, ...] = ()
     reason: str | None = None
     nominated: bool = False
+    generic: bool = False
     entropy_bits: float | None = None
 
 
@@ -73,6 +75,11 @@ def _suffixes() -> frozenset[str]:
     return frozenset(s for r in readers().values() for s in (*r.suffixes, *r.weights_suffixes))
 
 
+@cache
+def _weights_suffixes() -> tuple[str, ...]:
+    return tuple({s for r in readers().values() for s in r.weights_suffixes})
+
+
 def identify(content: Content) -> Identification:
     """Says what a file looks like. Reads the head; all of it only for nominated, unclaimed files.
 
@@ -81,9 +88,9 @@ def identify(content: Content) -> Identification:
     beside it, something known, or indistinguishable from random; see `FileKind`.
     """
     head = content.head(HEAD_BYTES)
-    claimed = tuple(n for n, reader in readers().items() if reader.sniff(content.name, head))
-    if claimed:
-        return Identification(kind=FileKind.MODEL, formats=claimed, nominated=True)
+    early = identify_head(content.name, head, content.size_bytes)
+    if early is not None:
+        return early
     suffix = _candidates.nomination(content.name, _suffixes())
     if _foreign.pointer_size_bytes(head) is None:
         owners = tuple(_owners(content))
@@ -95,18 +102,43 @@ def identify(content: Content) -> Identification:
                 nominated=True,
             )
     what = _foreign.describe(head, content.size_bytes)
+    if what is not None:
+        return _foreign_file(suffix, what)
     model_like = _candidates.is_model_like(content.name)
+    generic = suffix is None or suffix in _candidates.GENERIC
+    suspect = not generic or (model_like and content.size_bytes >= GENERIC_MINIMUM_BYTES)
+    return _measured(content, suffix, suspect=suspect)
+
+
+def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | None:
+    """What the head alone tells, for files whose other bytes are dear (compressed members).
+
+    Args:
+        name: file name or member path.
+        head: the first `HEAD_BYTES` bytes, or all of a shorter file.
+        size_bytes: of the whole file.
+
+    Returns:
+        The same as `identify` would, or None where that needs the whole file or its neighbours.
+    """
+    claimed = tuple(n for n, reader in readers().items() if reader.sniff(name, head))
+    if claimed:
+        return Identification(kind=FileKind.MODEL, formats=claimed, nominated=True)
+    if name.lower().endswith(_weights_suffixes()):
+        return None
+    suffix = _candidates.nomination(name, _suffixes())
+    what = _foreign.describe(head, size_bytes)
     if what is None and (
-        suffix is not None or (model_like and is_random(content.data[:HEAD_BYTES]))
+        suffix is not None or (_candidates.is_model_like(name) and is_random(memoryview(head)))
     ):
-        generic = suffix is None or suffix in _candidates.GENERIC
-        suspect = not generic or (model_like and content.size_bytes >= GENERIC_MINIMUM_BYTES)
-        return _measured(content, suffix, suspect=suspect)
-    return Identification(
-        kind=FileKind.UNKNOWN,
-        reason=_reason(suffix, what or "nothing that a reader recognises"),
-        nominated=suffix is not None,
-    )
+        return None
+    return _foreign_file(suffix, what or "nothing that a reader recognises")
+
+
+def is_nominated(name: str) -> bool:
+    """Whether the name alone makes a file a candidate, by a suffix that speaks of networks."""
+    suffix = _candidates.nomination(name, _suffixes())
+    return suffix is not None and suffix not in _candidates.GENERIC
 
 
 def read_model(content: Content) -> Model:
@@ -196,7 +228,17 @@ def _measured(content: Content, suffix: str | None, *, suspect: bool) -> Identif
         kind=kind,
         reason=_reason(suffix, what),
         nominated=suffix is not None or kind is FileKind.ENCRYPTED,
+        generic=suffix in _candidates.GENERIC,
         entropy_bits=entropy,
+    )
+
+
+def _foreign_file(suffix: str | None, what: str) -> Identification:
+    return Identification(
+        kind=FileKind.UNKNOWN,
+        reason=_reason(suffix, what),
+        nominated=suffix is not None,
+        generic=suffix in _candidates.GENERIC,
     )
 
 
