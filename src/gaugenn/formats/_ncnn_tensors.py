@@ -269,7 +269,7 @@ def _slice(site: Site) -> Mapped:
         total = site.first[axis]
     parts = _parts(layer, count, total)
     sizes: list[Sizes] = []
-    for part in parts or [None] * count:
+    for part in parts if parts is not None else (None,) * count:
         if site.first is None or not -len(site.first) <= axis < len(site.first):
             sizes.append(None)
         else:
@@ -554,13 +554,27 @@ def _gemm(site: Site) -> Mapped:
         "transA": transposed_a,
         "transB": transposed_b,
     }
-    rows, columns = layer.size(7, 0) or None, layer.size(8, 0) or None
-    if rows is None and site.first is not None and len(site.first) == 2 and not constant[0]:
-        rows = site.first[1 if transposed_a else 0]
+    transposed = bool(transposed_a), bool(transposed_b)
+    rows, columns = _gemm_sizes(site, constant, transposed)
     if layer.integer(14, 0):
         return site.unmapped(sizes=((columns, rows),))
     sizes: Sizes = (rows, 1, columns) if layer.integer(11, 0) else (rows, columns)
     return site.mapped("Gemm", attributes, inputs=inputs, sizes=(sizes,))
+
+
+def _gemm_sizes(
+    site: Site, constant: Sequence[bool], transposed: tuple[bool, bool]
+) -> tuple[int | None, int | None]:
+    """Rows and columns of the product, from the parameters or from the blobs that are factors."""
+    blobs = iter(site.sizes)
+    first, second = (None if fixed else next(blobs, None) for fixed in constant[:2])
+    rows: int | None = site.layer.size(7, 0) or None
+    columns: int | None = site.layer.size(8, 0) or None
+    if rows is None and first is not None and len(first) == 2:
+        rows = first[1 if transposed[0] else 0]
+    if columns is None and second is not None and len(second) == 2:
+        columns = second[0 if transposed[1] else 1]
+    return rows, columns
 
 
 def _matmul(site: Site) -> Mapped:
