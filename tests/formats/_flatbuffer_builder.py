@@ -85,10 +85,14 @@ def _child(out: bytearray, value: Value) -> int:
 
 
 def _vector(out: bytearray, kind: str, values: Sequence[float] | bytes, end: bytes = b"") -> int:
-    width = max(4, struct.calcsize(CODES[kind]))
-    if isinstance(values, bytes):
-        width = 16
+    width = 16 if isinstance(values, bytes) else max(4, struct.calcsize(CODES[kind]))
     _align(out, width, 4)
     at = len(out)
-    out += struct.pack(f"<I{len(values)}{CODES[kind]}", len(values), *values) + end
+    out += struct.pack("<I", len(values))
+    out += (
+        values
+        if isinstance(values, bytes)
+        else struct.pack(f"<{len(values)}{CODES[kind]}", *values)
+    )
+    out += end
     return at

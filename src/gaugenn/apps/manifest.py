@@ -34,6 +34,7 @@ _ATTRIBUTES = {
 
 _MAXIMUM_BYTES = 32 << 20
 _MAXIMUM_ATTRIBUTES = 1024
+_MAXIMUM_TEXT = 4096
 _MAXIMUM_ELEMENTS = 200_000
 _MAXIMUM_DEPTH = 64
 _MAXIMUM_PLIST_BYTES = 4 << 20
@@ -172,11 +173,14 @@ class StringPool:
 
     Args:
         chunk: the chunk, from its own header on; it may be shorter than it claims.
+
+    Raises:
+        FormatError: too short for a header.
     """
 
     __slots__ = ("_count", "_data", "_start", "_utf8", "_width")
 
-    def __init__(self, chunk: bytes) -> None:
+    def __init__(self, chunk: bytes | memoryview) -> None:
         if len(chunk) < 28:
             raise FormatError(f"string pool: {len(chunk)} bytes, at least 28 are needed")
         header, _, count, _, flags, start = struct.unpack_from("<HIIIII", chunk, 2)
@@ -201,14 +205,14 @@ class StringPool:
         if self._utf8:
             at += 2 if data[at] & 0x80 else 1  # length in UTF-16 units, not needed
             length, at = self._short_length(at)
-            return data[at : at + length].decode(errors="replace")
+            return bytes(data[at : at + length]).decode(errors="replace")
         (length,) = struct.unpack_from("<H", data, at)
         at += 2
         if length & 0x8000 and at + 2 <= len(data):
             (low,) = struct.unpack_from("<H", data, at)
             length = (length & 0x7FFF) << 16 | low
             at += 2
-        text = data[at : at + 2 * length]
+        text = bytes(data[at : at + 2 * min(length, _MAXIMUM_TEXT)])
         return text[: len(text) & ~1].decode("utf-16-le", errors="replace")
 
     def _short_length(self, at: int) -> tuple[int, int]:
@@ -218,7 +222,7 @@ class StringPool:
         return (first[0] if first else 0, at + 1)
 
 
-def chunks(data: bytes, at: int) -> Iterator[tuple[int, int, int]]:
+def chunks(data: bytes | memoryview, at: int) -> Iterator[tuple[int, int, int]]:
     """Kind, start and end of the chunks that follow each other from `at` on, clamped to the data."""
     while at + 8 <= len(data):
         kind, _, size = struct.unpack_from("<HHI", data, at)

@@ -212,7 +212,7 @@ class Package:
                 _head=head,
                 _read=_Reader(archive, entry, prefix),
             )
-            if head[:1] in _FIRST_BYTES and (is_zip(head) or head.startswith(_GZIP_MAGIC)):
+            if head.startswith(_FIRST_BYTES) and (is_zip(head) or head.startswith(_GZIP_MAGIC)):
                 yield from self._container(member, descend)
             else:
                 yield member

@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from gaugenn import __version__
 from gaugenn.devices import Device, Output, working_name
@@ -27,8 +27,10 @@ KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")
 
 STDOUT_LIMIT_BYTES = 16 << 20
 STDERR_LIMIT_BYTES = 1 << 20
+POLL_S = 0.02
+"""How often the end of a process is looked for while it prints nothing."""
 GRACE_S = 1.0
-"""How long output is still read after the process has ended; a stray child may hold the pipe."""
+"""How long output is still read after the process has ended."""
 
 
 class HostDevice(Device):
@@ -189,21 +191,18 @@ def _drain(
     ended: float | None = None
     with selectors.DefaultSelector() as selector:
         for index, pipe in enumerate((process.stdout, process.stderr)):
-            selector.register(_open(pipe), selectors.EVENT_READ, index)
+            if pipe is not None:
+                selector.register(pipe, selectors.EVENT_READ, index)
         while True:
             now = time.monotonic()
-            if ended is None and process.poll() is not None:
+            if ended is None and _has_ended(process):
                 ended = now
+                _kill_group(process)
             if ended is None and now >= deadline:
                 return tails, True
             if ended is not None and (not selector.get_map() or now >= ended + GRACE_S):
                 return tails, False
-            if not selector.get_map():
-                with suppress(subprocess.TimeoutExpired):
-                    process.wait(max(0.0, deadline - now))
-                continue
-            limit_s = 0.05 if ended is not None else max(0.0, min(0.25, deadline - now))
-            for key, _ in selector.select(limit_s):
+            for key, _ in _readable(selector, POLL_S if ended is None else GRACE_S):
                 block = os.read(key.fd, 1 << 16)
                 if not block:
                     selector.unregister(key.fileobj)
@@ -213,16 +212,28 @@ def _drain(
                     del tail[:-limit]
 
 
-def _open(pipe: IO[bytes] | None) -> IO[bytes]:
-    if pipe is None:
-        raise DeviceError("host: a process without pipes")
-    return pipe
+def _readable(
+    selector: selectors.BaseSelector, limit_s: float
+) -> list[tuple[selectors.SelectorKey, int]]:
+    if selector.get_map():
+        return selector.select(limit_s)
+    time.sleep(limit_s)
+    return []
+
+
+def _has_ended(process: "subprocess.Popen[bytes]") -> bool:
+    """Whether the process has ended. It is not reaped yet, so its number stays its group's."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _end_group(process: "subprocess.Popen[bytes]") -> None:
     """Kills whatever of the process group still lives, and reaps the process."""
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    _kill_group(process)
     process.wait()
     for pipe in (process.stdout, process.stderr):
         if pipe is not None:

@@ -80,6 +80,11 @@ def find(engine: Engine, version: str) -> Installation | None:
     return _read_marker(_folder(engine, version))
 
 
+def is_installed(engine: Engine, version: str) -> bool:
+    """Whether a version can be started here: its environment is whole, or it needs none."""
+    return engine.distribution is None or find(engine, version) is not None
+
+
 def installed() -> tuple[Installation, ...]:
     """All environments in the cache folder, by name."""
     folder = cache_folder() / "engines"

@@ -1,22 +1,15 @@
 """What engines that are Python wheels have in common: the worker's text, command line and answer."""
 
-import dataclasses
 import hashlib
 import inspect
 import json
-import math
-import types
-import typing
 from collections.abc import Sequence
 from dataclasses import asdict
-from enum import StrEnum
 from typing import ClassVar
 
 from gaugenn.engines import Engine, _worker
 from gaugenn.errors import EngineError, FormatError
-from gaugenn.records import Job, Timings
-
-MAXIMUM_DEPTH = 8
+from gaugenn.records import Job, Timings, from_plain
 
 
 class WheelEngine(Engine):
@@ -59,10 +52,7 @@ class WheelEngine(Engine):
         if word == "refused":
             phase, reason = value.get("phase"), value.get("reason")
             raise EngineError(f"{phase}: {reason}{self.explanation(stderr)}")
-        timings = _typed(Timings, value, "the worker's result", 0)
-        if not isinstance(timings, Timings):
-            raise FormatError("the worker's result is no timings")
-        return timings
+        return from_plain(Timings, value, "the worker's result")
 
     def explanation(self, stderr: str) -> str:
         """What the library printed about a refusal that its answer does not say, or ""."""
@@ -91,44 +81,3 @@ def _answer(stdout: str) -> tuple[str, dict[str, object]]:
             raise FormatError("the worker's answer is no JSON object")
         return word.removeprefix("gaugenn-"), value
     raise FormatError("the worker ended without an answer")
-
-
-def _typed(hint: object, value: object, where: str, depth: int) -> object:
-    """A JSON value as the type a record's field asks for.
-
-    Raises:
-        FormatError: the value has another type, a field is missing or unknown, or a number is not
-            finite.
-    """
-    if depth > MAXIMUM_DEPTH:
-        raise FormatError(f"{where}: nested too deeply")
-    if isinstance(hint, types.UnionType):
-        if value is None and types.NoneType in typing.get_args(hint):
-            return None
-        (inner,) = (option for option in typing.get_args(hint) if option is not types.NoneType)
-        return _typed(inner, value, where, depth + 1)
-    if typing.get_origin(hint) is tuple and isinstance(value, list):
-        inner = typing.get_args(hint)[0]
-        return tuple(_typed(inner, item, where, depth + 1) for item in value)
-    if dataclasses.is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
-        return _record(hint, value, where, depth)
-    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
-        if not math.isfinite(value):
-            raise FormatError(f"{where}: {value} is not finite")
-        return float(value)
-    if hint in (int, str, bool) and type(value) is hint:
-        return value
-    if isinstance(hint, type) and issubclass(hint, StrEnum) and isinstance(value, str):
-        try:
-            return hint(value)
-        except ValueError as error:
-            raise FormatError(f"{where}: {error}") from error
-    raise FormatError(f"{where}: expected {hint}, found {type(value).__name__}")
-
-
-def _record(hint: type, value: dict[str, object], where: str, depth: int) -> object:
-    hints = typing.get_type_hints(hint)
-    if hints.keys() != value.keys():
-        odd = ", ".join(sorted(hints.keys() ^ value.keys()))
-        raise FormatError(f"{where}: missing or unknown fields: {odd}")
-    return hint(**{k: _typed(hints[k], value[k], f"{where}: {k}", depth + 1) for k in hints})

@@ -43,6 +43,7 @@ MAXIMUM_SAMPLES = 20_000
 """Inferences that a phase keeps at most; it ends there with the note `sample-limit`."""
 MAXIMUM_INPUT_BYTES = 1 << 31
 """Inputs larger than this are refused before they are made."""
+MAXIMUM_REASON_CHARACTERS = 1000
 BLOCK_ELEMENTS = 1 << 16
 """Outputs are summed up in blocks, so that the statistics do not raise the peak of memory."""
 
@@ -338,6 +339,16 @@ def pin(affinity: str) -> None:
         raise Refusal(f"cannot run on CPUs {affinity!r}: {error}") from error
 
 
+def die_with_parent() -> None:
+    """Asks Linux to kill this process when the one that started it is gone, however it went.
+
+    Source: https://man7.org/linux/man-pages/man2/pr_set_pdeathsig.2const.html
+    """
+    set_parent_death_signal, kill = 1, 9
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(set_parent_death_signal, kill, 0, 0, 0)
+
+
 def measure(adapter: Adapter, channel: Channel) -> dict[str, object]:
     """Runs the whole job. The result has the fields of `records.Timings`."""
     order, clock = adapter.order, time.perf_counter_ns
@@ -426,6 +437,16 @@ def measure(adapter: Adapter, channel: Channel) -> dict[str, object]:
     }
 
 
+def explain(error: Exception, order: Order) -> str:
+    """A refusal in one line, without the folder that the model's files happen to lie in."""
+    if isinstance(error, MemoryError):
+        return "it needs more memory than the process may have"
+    text = str(error) if isinstance(error, Refusal) else f"{type(error).__name__}: {error}"
+    for path in order.model_paths:
+        text = text.replace(path, os.path.basename(path))  # noqa: PTH119
+    return " ".join(text.split())[:MAXIMUM_REASON_CHARACTERS]
+
+
 def read_order(text: str) -> Order:
     """The order on the command line."""
     fields = json.loads(text)
@@ -436,19 +457,16 @@ def read_order(text: str) -> Order:
 
 def main(adapter_class: type[Adapter]) -> None:
     """Runs the order in the last argument and leaves without running any library's exit code."""
+    die_with_parent()
     channel = Channel()
+    order = read_order(sys.argv[-1])
     try:
-        adapter = adapter_class(read_order(sys.argv[-1]))
-        channel.finish("result", measure(adapter, channel))
-    except Refusal as refusal:
-        channel.finish("refused", {"phase": channel.phase, "reason": str(refusal)})
-    except MemoryError:
-        reason = "it needs more memory than the process may have"
-        channel.finish("refused", {"phase": channel.phase, "reason": reason})
+        channel.finish("result", measure(adapter_class(order), channel))
     except Exception as error:  # noqa: BLE001 - this program's door: any library error is an answer
-        traceback.print_exc()
-        reason = f"{type(error).__name__}: {error}"
-        channel.finish("refused", {"phase": channel.phase, "reason": reason[:2000]})
+        if not isinstance(error, Refusal | MemoryError):
+            traceback.print_exc()
+        answer: dict[str, object] = {"phase": channel.phase, "reason": explain(error, order)}
+        channel.finish("refused", answer)
     sys.stderr.flush()
     sys.stdout.flush()
     ctypes.CDLL(None).fflush(None)

@@ -140,4 +140,4 @@ class Ncnn(WheelEngine):
     def explanation(self, stderr: str) -> str:
         """The last line on standard error: ncnn returns a code and prints what is wrong."""
         lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-        return f": {lines[-1][:500]}" if lines else ""
+        return f": {lines[-1][:500]}" if lines and "Traceback" not in stderr else ""

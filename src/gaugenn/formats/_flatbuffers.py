@@ -33,13 +33,14 @@ S = TypeVar("S", bound=np.generic)
 MAXIMUM_DEPTH = 128
 """Tables inside tables. Real schemas stay below 20; the rest is room for nested sub-graphs."""
 
-# Work that one buffer may cause, in bytes of result. A file that shares its parts a million times
-# over would otherwise grow without bound when read; honest files stay far below.
-_WORK_PER_BYTE = 64
+# Work that one buffer may cause. A file whose parts share each other a million times over would
+# otherwise grow without bound when read. Honest files need two or three units a byte; the ceiling is
+# enough for graphs of some 400,000 operators.
+_WORK_PER_BYTE = 16
 _WORK_FLOOR = 1 << 20
-_WORK_CEILING = 1 << 30
+_WORK_CEILING = 1 << 27
 _TABLE_WORK = 64
-_ITEM_WORK = 32
+_ITEM_WORK = 8
 
 _Unpack = Callable[[memoryview, int], tuple[int, ...]]
 

@@ -10,6 +10,7 @@ the network is machine code for an accelerator), `flex-operators` (needs TensorF
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 from gaugenn.content import Content
@@ -41,8 +42,14 @@ _DEEPEST_CALLS = 32
 
 _MOST_SIGNATURES = 256
 
-_Code = tuple[str, str]
-"""Name and domain of an operator."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Code:
+    """What an entry of the file's operator table means; `note` is what its use is worth saying."""
+
+    name: str
+    domain: str = ""
+    note: str = ""
 
 
 class TfliteReader(FormatReader):
@@ -67,32 +74,12 @@ class TfliteReader(FormatReader):
         Raises:
             FormatError: not a whole, consistent TensorFlow Lite file.
         """
-        buffer = FlatBuffer(content.data, content.name)
-        root = buffer.root()
-        is_stripped = bytes(content.data[4:8]) != _tflite_schema.IDENTIFIER
-        if is_stripped:
-            _prove(root, content)
-        version = root.integer(ModelField.VERSION, "u32")
-        if version != _tflite_schema.VERSION:
-            raise UnsupportedFormatError(
-                f"{content.name}: schema version {version}; expected {_tflite_schema.VERSION}"
-            )
-        reading = _Reading(content, root)
-        graphs = reading.graphs()
-        if is_stripped:
-            reading.source.notes.add("identifier-stripped")
-        metadata = reading.metadata(graphs)
-        description = root.string(ModelField.DESCRIPTION)
-        producer, converted, _ = description.partition(" Converted.")
-        return Model(
-            format="tflite",
-            format_version=str(version),
-            producer=producer if converted else "",
-            graphs=graphs,
-            metadata=metadata,
-            companions=reading.source.companions,
-            notes=tuple(sorted(reading.source.notes)),
-        )
+        try:
+            return _read(content)
+        except FormatError as error:
+            if str(error).startswith(content.name):
+                raise
+            raise type(error)(f"{content.name}: {error}") from error
 
     def companions(self, content: Content) -> tuple[Content, ...]:
         """The files that hold external weights."""
@@ -103,6 +90,35 @@ class TfliteReader(FormatReader):
         except FormatError:
             return ()
         return tuple(file for name in names if (file := content.beside(name)) is not None)
+
+
+def _read(content: Content) -> Model:
+    buffer = FlatBuffer(content.data, content.name)
+    root = buffer.root()
+    is_stripped = bytes(content.data[4:8]) != _tflite_schema.IDENTIFIER
+    if is_stripped:
+        _prove(root, content)
+    version = root.integer(ModelField.VERSION, "u32")
+    if version != _tflite_schema.VERSION:
+        raise UnsupportedFormatError(
+            f"{content.name}: schema version {version}; expected {_tflite_schema.VERSION}"
+        )
+    reading = _Reading(content, root)
+    graphs = reading.graphs()
+    if is_stripped:
+        reading.source.notes.add("identifier-stripped")
+    metadata = reading.metadata(graphs)
+    description = root.string(ModelField.DESCRIPTION)
+    producer, converted, _ = description.partition(" Converted.")
+    return Model(
+        format="tflite",
+        format_version=str(version),
+        producer=producer if converted else "",
+        graphs=graphs,
+        metadata=metadata,
+        companions=reading.source.companions,
+        notes=tuple(sorted(reading.source.notes)),
+    )
 
 
 def _looks_stripped(name: str, head: bytes) -> bool:
@@ -176,17 +192,14 @@ class _Reading:
         code = max(old, new) if isinstance(old, int) and isinstance(new, int) else 0
         if code == _tflite_schema.CUSTOM:
             name = str(values["custom"]) or "CUSTOM"
-            if name in _ACCELERATORS:
-                self.source.notes.add("accelerator-blob")
-            if name.startswith("Flex"):
-                self.source.notes.add("flex-operators")
-            return name, "custom"
+            note = "accelerator-blob" if name in _ACCELERATORS else ""
+            note = "flex-operators" if name.startswith("Flex") else note
+            return _Code(name=name, domain="custom", note=note)
         if code < 0:
             raise FormatError(f"{self.content.name}: operator code {code} is negative")
         if code < len(_tflite_schema.OPERATORS):
-            return _tflite_schema.OPERATORS[code], ""
-        self.source.notes.add("newer-operators")
-        return f"BUILTIN_{code}", ""
+            return _Code(name=_tflite_schema.OPERATORS[code])
+        return _Code(name=f"BUILTIN_{code}", note="newer-operators")
 
     def _graph(self, table: Table) -> Graph:
         tensors = self.source.tensors(table.tables(SubgraphField.TENSORS))
@@ -228,23 +241,25 @@ class _Reading:
             raise FormatError(
                 f"{self.content.name}: operator code {index} is used; there are {len(self._codes)}"
             )
-        name, domain = self._codes[index]
-        options, fused = self._options(table, name)
+        code = self._codes[index]
+        if code.note:
+            self.source.notes.add(code.note)
+        options, fused = self._options(table, code.name)
         call = Call(
-            source=name,
+            source=code.name,
             options=options,
             inputs=tuple(self._tensor(i, tensors) for i in table.integers(OperatorField.INPUTS)),
             outputs=tuple(self._tensor(i, tensors) for i in table.integers(OperatorField.OUTPUTS)),
         )
-        translated = self._custom(table, call) if domain else _translate(call)
+        translated = self._custom(table, call) if code.domain else _translate(call)
         return Node(
             name="",
             operator=translated.operator,
-            source_operator=name,
+            source_operator=code.name,
             inputs=_ordered(call.inputs, translated.inputs),
             outputs=_ordered(call.outputs, translated.outputs),
             attributes={**translated.attributes, **fused},
-            domain=domain,
+            domain=code.domain,
         )
 
     def _options(
