@@ -2,7 +2,9 @@
 
 import dataclasses
 import os
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from gaugenn.bench import campaign as campaign_module
 from gaugenn.bench.campaign import LocalFile, Progress, campaign, host_programs
 from gaugenn.devices import Device, Output
 from gaugenn.devices.host import HostDevice
+from gaugenn.engines import load_engine
 from gaugenn.errors import DeviceError, MissingToolError
 from gaugenn.records import Environment, Job, JobRecord, Run, RunStatus
 
@@ -182,6 +185,33 @@ def test_every_way_to_fail_has_its_status_and_reason_and_is_not_tried_for_ever(
     assert [run.status for run in runs] == [status] * launches
     assert {run.reason for run in runs} == {reason}
     assert [run.timings for run in runs] == [None] * launches
+
+
+def test_a_launch_does_not_outlive_a_campaign_that_is_killed(tmp_path: Path) -> None:
+    model = tmp_path / "model"
+    model.write_text("gaugenn-null hang\n")
+    argv = load_engine("null").command(
+        record().job, host_programs([record()])["null", "1"], [str(model)]
+    )
+    code = (
+        "import subprocess, sys\n"
+        "child = subprocess.Popen(sys.argv[1:], stdout=subprocess.PIPE, start_new_session=True)\n"
+        "child.stdout.readline()\n"
+        "print(child.pid, flush=True)\n"
+        "child.wait()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-I", "-c", code, *argv], stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        launched = Path(f"/proc/{int(parent.stdout.readline())}/stat")
+        assert launched.exists()
+        parent.kill()
+    for _ in range(250):
+        if not launched.exists() or launched.read_text().rpartition(")")[2].split()[0] == "Z":
+            return
+        time.sleep(0.02)
+    pytest.fail("the launch is still there")
 
 
 def test_a_library_that_prints_much_does_not_harm_its_result(

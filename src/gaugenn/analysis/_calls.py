@@ -1,6 +1,6 @@
 """Which sub-graphs a node runs, with what, how often, and what comes out of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -196,23 +196,20 @@ def _scan(view: NodeView, body: int) -> tuple[Invocation, ...]:
             times = shape[axis]
         cut = without(shape, axis) if -len(shape) <= axis < len(shape) else None
         arguments.append(Argument(shape=cut, index=i))
-    out_axes: Sequence[int] = view.ints("scan_output_axes") or (0,) * view.outputs
+    out_axes = view.ints("scan_output_axes") or ()
+
+    def scanned(output: int) -> Callable[[Shape], Shape]:
+        if output < states:
+            return _as_it_is
+        axis = out_axes[output - states] if output - states < len(out_axes) else 0
+        return _stacked(1 if times is None else times, axis)
+
     return (
         Invocation(
             graph=body,
             role=Role.BODY,
             arguments=tuple(arguments),
-            results=tuple(
-                Result(
-                    index=i,
-                    shape=_as_it_is
-                    if i < states
-                    else _stacked(
-                        times or 1, out_axes[i - states] if i - states < len(out_axes) else 0
-                    ),
-                )
-                for i in range(view.outputs)
-            ),
+            results=tuple(Result(index=i, shape=scanned(i)) for i in range(view.outputs)),
             times=1 if times is None else times,
             known=times is not None,
         ),

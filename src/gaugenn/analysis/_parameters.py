@@ -8,7 +8,10 @@ node through fixed expressions (a dequantised weight, a densified one) are that 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from gaugenn.analysis._node_view import kind_of
+from gaugenn.analysis._shapes_matrix import BLOCKWISE
 from gaugenn.analysis.shapes import Frame
 from gaugenn.graph import DataType, Graph, Model, Node, Tensor, TensorKind
 
@@ -44,7 +47,7 @@ _ONLY: dict[str, tuple[int, ...]] = {
     "DynamicQuantizeLSTM": (0, 1, 2, 3, 7),
     "QLinearWhere": (0, 1, 4),
 }
-"""Inputs that may be weights, for operators where not all may; the rest are parameters of the method."""
+"""Inputs that may be weights, for operators where not all may; the rest steers the operator."""
 
 _ARITHMETIC = frozenset(
     """
@@ -72,16 +75,22 @@ class Weight:
         graph: index of the graph that holds it.
         tensor: the constant.
         learned: False for running statistics.
+        count: how many numbers it holds; None where unknown.
     """
 
     graph: int
     tensor: Tensor
     learned: bool
+    count: int | None
 
     @property
-    def key(self) -> tuple[int, str]:
-        """Tells constants of a model apart."""
-        return self.graph, self.tensor.name
+    def key(self) -> tuple[int | str, ...]:
+        """Equal for tensors that share their bytes."""
+        data = self.tensor.data
+        if isinstance(data, memoryview) and data.nbytes:
+            address: int = np.frombuffer(data, dtype=np.uint8).__array_interface__["data"][0]
+            return "bytes", address, data.nbytes
+        return "tensor", self.graph, self.tensor.name
 
 
 @dataclass(slots=True)
@@ -95,7 +104,7 @@ class WeightFinder:
         """A node's weights in the order of its inputs, each once; none for fixed expressions."""
         if node.outputs and all(frame.is_fixed(name) for name in node.outputs if name):
             return ()
-        found: dict[tuple[int, str], Weight] = {}
+        found: dict[tuple[int | str, ...], Weight] = {}
         kind = kind_of(node)
         for position, name in enumerate(node.inputs):
             if not name or position not in _ONLY.get(kind, (position,)):
@@ -103,7 +112,13 @@ class WeightFinder:
             learned = position not in _STATISTICS.get(kind, ())
             for graph, tensor in self._roots(frame, name):
                 if _is_weight(node, kind, position, tensor):
-                    weight = Weight(graph=graph, tensor=tensor, learned=learned)
+                    count = _packed_count(node, kind, position)
+                    weight = Weight(
+                        graph=graph,
+                        tensor=tensor,
+                        learned=learned,
+                        count=tensor.elements if count is None else count,
+                    )
                     found.setdefault(weight.key, weight)
         return tuple(found.values())
 
@@ -135,6 +150,14 @@ class WeightFinder:
         if index not in self._producers:
             self._producers[index] = {out: node for node in graph.nodes for out in node.outputs}
         return self._producers[index].get(name)
+
+
+def _packed_count(node: Node, kind: str, position: int) -> int | None:
+    """The numbers in a packed matrix, whose tensor holds bytes."""
+    rows, columns = node.attributes.get("K"), node.attributes.get("N")
+    if kind in BLOCKWISE and position == 1 and isinstance(rows, int) and isinstance(columns, int):
+        return max(0, rows) * max(0, columns)
+    return None
 
 
 def _is_weight(node: Node, kind: str, position: int, tensor: Tensor) -> bool:

@@ -140,8 +140,8 @@ class InferredShapes:
     Attributes:
         frames: one per graph of the model: the first call of a graph that is called from the main
             graph, else the graph on its own.
-        assumed: what was taken as 1 in the main graph and what it calls: symbols of dynamic dimensions ("?" where nameless) and
-            data-dependent sizes.
+        assumed: what was taken as 1 in the main graph and what it calls: symbols of dynamic
+            dimensions ("?" where nameless) and data-dependent sizes.
         contradictions: shapes that the file states and its operators deny; the first twenty.
         notes: sorted.
     """
