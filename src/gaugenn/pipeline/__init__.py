@@ -1,0 +1,37 @@
+"""Joins the plugins to the store. Every step can be repeated and does only what is not there yet.
+
+::
+
+    discover  paths -> files that may be packages or models
+    scan      package -> App, AppFile, ModelFile, Evidence rows and blobs     (one worker an app)
+    analyse   distinct model -> ModelRecord and LayerRecord rows              (one worker a model)
+    measure   distinct model x engine -> Job and Run rows                     (one launch at a time)
+"""
+
+from typing import Protocol
+
+
+class Watcher(Protocol):
+    """Is told how the work goes on. All methods return at once and must not raise."""
+
+    def begin(self, stage: str, total: int | None) -> None:
+        """A stage starts: `scan`, `analyse` or `bench`, with so many items (None: not known)."""
+
+    def step(self, stage: str, subject: str, remark: str = "") -> None:
+        """An item of the stage is done; the remark says what came out."""
+
+    def end(self, stage: str) -> None:
+        """The stage is done."""
+
+
+class Silent:
+    """A watcher that says nothing."""
+
+    def begin(self, stage: str, total: int | None) -> None:
+        """See `Watcher`."""
+
+    def step(self, stage: str, subject: str, remark: str = "") -> None:
+        """See `Watcher`."""
+
+    def end(self, stage: str) -> None:
+        """See `Watcher`."""

@@ -1,0 +1,11 @@
+"""From a study to one self-contained HTML page. Reads the store and pure analysis only.
+
+Each public module of this folder is one table or figure: a `Figure` (see `_contract.py`) with the
+question it answers, its query, its chart or table and its caption. Adding a file adds it to the page.
+"""
+
+from gaugenn.report._contract import Figure, Section
+from gaugenn.report._page import figures, render, write
+from gaugenn.report._summary import Summary, summary
+
+__all__ = ["Figure", "Section", "Summary", "figures", "render", "summary", "write"]

@@ -1,0 +1,15 @@
+"""A study on disk: Parquet parts, DuckDB views over them, and blobs under their digests.
+
+::
+
+    STUDY/study.json                 schema version and creation
+    STUDY/tables/<table>/<part>.parquet   immutable; open them with any tool
+    STUDY/blobs/<aa>/<sha256>        model files
+    STUDY/journal/<batch>/           a batch on its way into the tables; empty at rest
+"""
+
+from gaugenn.store._blobs import Blobs
+from gaugenn.store._schema import SCHEMA_VERSION, TABLES, Record, table_name
+from gaugenn.store._study import Study
+
+__all__ = ["SCHEMA_VERSION", "TABLES", "Blobs", "Record", "Study", "table_name"]

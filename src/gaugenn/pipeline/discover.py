@@ -1,0 +1,102 @@
+"""From the paths a user gives to the files that are worth a scan."""
+
+import glob
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from gaugenn.errors import UsageError
+from gaugenn.records import Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundFile:
+    """A regular file under the given paths.
+
+    Attributes:
+        path: as given, normalised; below a folder, the folder's path and the rest.
+        size_bytes: when it was found.
+        modified_ns: modification time, nanoseconds since the epoch.
+        named: the user gave this very file, so it deserves a row whatever it is.
+    """
+
+    path: Path
+    size_bytes: int
+    modified_ns: int
+    named: bool
+
+
+def discover(paths: Iterable[Path | str]) -> Iterator[FoundFile | Failure]:
+    """Every regular file under files, folders and glob patterns, once, in a stable order.
+
+    Symbolic links to files are followed, links to folders below a given folder are not (they may run
+    in circles). What cannot be entered is a `Failure`, and the walk goes on.
+
+    Raises:
+        UsageError: a path that does not exist and is no pattern that matches.
+    """
+    seen: set[str] = set()
+    for given in paths:
+        for path in _expand(str(given)):
+            found = _walk(path) if path.is_dir() else (_look(path, named=True),)
+            for item in found:
+                key = str(item.path) if isinstance(item, FoundFile) else f"failure {item.subject}"
+                if key not in seen:
+                    seen.add(key)
+                    yield item
+
+
+def _expand(given: str) -> list[Path]:
+    if not given:
+        raise UsageError("an empty path was given")
+    path = Path(os.path.normpath(given))
+    if os.path.lexists(path):
+        return [path]
+    matches = sorted(glob.glob(given, recursive=True)) if glob.has_magic(given) else []
+    if not matches:
+        kind = "pattern matches no file" if glob.has_magic(given) else "no such file or folder"
+        raise UsageError(f"{given}: {kind}")
+    return [Path(os.path.normpath(match)) for match in matches]
+
+
+def _walk(folder: Path) -> Iterator[FoundFile | Failure]:
+    errors: list[OSError] = []
+    for parent, folders, files in os.walk(folder, onerror=errors.append):
+        folders.sort()
+        for error in errors:
+            yield _failure(Path(error.filename), error)
+        errors.clear()
+        for name in sorted(files):
+            yield _look(Path(parent) / name, named=False)
+    for error in errors:
+        yield _failure(Path(error.filename), error)
+
+
+def _look(path: Path, *, named: bool) -> FoundFile | Failure:
+    try:
+        status = path.stat()
+    except OSError as error:
+        return _failure(path, error)
+    if not stat.S_ISREG(status.st_mode):
+        return Failure(
+            stage="discover",
+            subject=str(path),
+            error="UsageError",
+            message=f"{path} is no regular file",
+            transient=False,
+        )
+    return FoundFile(
+        path=path, size_bytes=status.st_size, modified_ns=status.st_mtime_ns, named=named
+    )
+
+
+def _failure(path: Path, error: OSError) -> Failure:
+    return Failure(
+        stage="discover",
+        subject=str(path),
+        error=type(error).__name__,
+        message=f"{path} cannot be read: {error.strerror}",
+        transient=isinstance(error, PermissionError | FileNotFoundError),
+    )

@@ -1,0 +1,94 @@
+"""How charts look: colours, fonts and sizes for light and dark pages, and the specification's text.
+
+Colours are those of Okabe and Ito, which people with any common colour vision deficiency can tell
+apart; the dark set is lightened where the original would not stand out. Series differ by shape or
+position too, never by colour alone.
+
+**Source:** Okabe, Ito, Color Universal Design, https://jfly.uni-koeln.de/color/
+"""
+
+import json
+from collections.abc import Mapping
+
+import altair as alt
+
+from gaugenn.report._contract import Chart
+
+PALETTE_LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#A87900", "#3A9BDC", "#6B6B6B")
+PALETTE_DARK = ("#56B4E9", "#F08C3A", "#2BC79A", "#E39BC4", "#E6B422", "#9AD1F5", "#B4B4B4")
+STEP = 22
+"""Pixels of height for each row of a chart with one row a name."""
+EXPORT_WIDTH = 720
+SCATTER_HEIGHT = 360
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+
+Json = Mapping[str, "Json | str | int | float | bool | list[str] | None"]
+
+
+def theme(dark: bool) -> Json:
+    """Vega-Lite's `config` for a light or a dark page."""
+    text = "#e8ebf0" if dark else "#1c2530"
+    quiet = "#a9b4c2" if dark else "#55616f"
+    grid = "#2c3643" if dark else "#e4e8ed"
+    palette = list(PALETTE_DARK if dark else PALETTE_LIGHT)
+    return {
+        "background": "transparent",
+        "font": FONT,
+        "view": {"stroke": "transparent"},
+        "axis": {
+            "domainColor": quiet,
+            "gridColor": grid,
+            "labelColor": text,
+            "labelFontSize": 12,
+            "labelOverlap": "greedy",
+            "tickColor": grid,
+            "titleColor": quiet,
+            "titleFontSize": 12,
+            "titleFontWeight": 500,
+            "titlePadding": 10,
+        },
+        "axisY": {"labelLimit": 230},
+        "legend": {
+            "orient": "top",
+            "labelColor": text,
+            "labelFontSize": 12,
+            "labelLimit": 260,
+            "titleColor": quiet,
+            "titleFontSize": 12,
+            "titleFontWeight": 500,
+            "symbolStrokeWidth": 2,
+        },
+        "bar": {"color": palette[0], "cornerRadiusEnd": 2},
+        "point": {"color": palette[0], "filled": True, "size": 64, "opacity": 0.9},
+        "rule": {"color": palette[0], "strokeWidth": 2},
+        "range": {"category": palette},
+    }
+
+
+def specification(chart: Chart, description: str, width: int | None = None) -> dict[str, object]:
+    """A chart as Vega-Lite, without a theme.
+
+    Args:
+        chart: as its figure made it.
+        description: what a screen reader says of the chart.
+        width: of the plot in pixels; None takes the width of what the chart stands in.
+    """
+    with alt.theme.enable("none"), alt.data_transformers.enable("default", max_rows=None):
+        sized = chart.properties(
+            width="container" if width is None else width,
+            description=description,
+            autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
+        )
+        found: dict[str, object] = sized.to_dict()
+    found.pop("config", None)
+    found.pop("$schema", None)
+    return found
+
+
+def embeddable(value: object) -> str:
+    """JSON that can stand inside a `<script>` of an HTML page, whatever texts it holds."""
+    text = json.dumps(value, allow_nan=False, separators=(",", ":"), sort_keys=True)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text

@@ -1,0 +1,114 @@
+"""The rows that a figure draws, and the one door through which they enter the report."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from gaugenn.report._text import visible
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """Rows of a query.
+
+    Attributes:
+        rows: the first rows, at most as many as were asked for. Text is visible and bounded, numbers
+            are finite or null.
+        total: how many rows the query has.
+    """
+
+    rows: pa.Table
+    total: int
+
+    def texts(self, column: str) -> list[str | None]:
+        """A text column."""
+        return _checked(self.rows, column, str)
+
+    def integers(self, column: str) -> list[int | None]:
+        """A column of integers or truth values."""
+        return _checked(self.rows, column, int)
+
+    def reals(self, column: str) -> list[float | None]:
+        """A column of numbers."""
+        return [None if v is None else float(v) for v in _checked(self.rows, column, (int, float))]
+
+    def text_lists(self, column: str) -> list[list[str]]:
+        """A column of lists of text; a null list is empty."""
+        return [_items(v, str) for v in _checked(self.rows, column, list)]
+
+    def real_lists(self, column: str) -> list[list[float]]:
+        """A column of lists of numbers; a null list is empty."""
+        lists = _checked(self.rows, column, list)
+        return [[float(item) for item in _items(v, (int, float))] for v in lists]
+
+    def with_columns(
+        self, columns: Mapping[str, Sequence[object]], like: type[str] | type[float]
+    ) -> "Frame":
+        """The same rows with derived columns of text or numbers added."""
+        rows = self.rows
+        for name, values in columns.items():
+            kind = pa.string() if like is str else pa.float64()
+            rows = rows.append_column(name, pa.array(list(values), type=kind))
+        return Frame(rows=rows, total=self.total)
+
+    def first(self, number: int) -> "Frame":
+        """The first rows."""
+        return Frame(rows=self.rows.slice(0, number), total=self.total)
+
+    def __len__(self) -> int:
+        """Rows at hand."""
+        return int(self.rows.num_rows)
+
+
+def load(connection: duckdb.DuckDBPyConnection, query: str, limit: int) -> Frame:
+    """Runs a query and takes its first rows in, made fit to be shown."""
+    counted = connection.execute(f"SELECT count(*) FROM ({query})").fetchall()  # noqa: S608
+    rows = connection.sql(f"SELECT * FROM ({query}) LIMIT {limit}").to_arrow_table()  # noqa: S608
+    columns = [_fit(rows.column(name)) for name in rows.column_names]
+    return Frame(
+        rows=pa.table(dict(zip(rows.column_names, columns, strict=True))),
+        total=int(counted[0][0]),
+    )
+
+
+def _fit(column: "pa.ChunkedArray[pa.Scalar[pa.DataType]]") -> "pa.Array[pa.Scalar[pa.DataType]]":
+    values: list[object] = column.to_pylist()
+    return pa.array([_shown(value) for value in values], type=column.type)
+
+
+def _shown(value: object) -> object:
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, list):
+        return [_shown(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _shown(item) for key, item in value.items()}
+    return value
+
+
+def _checked(rows: pa.Table, column: str, kind: type[T] | tuple[type[T], ...]) -> list[T | None]:
+    values: list[object] = rows.column(column).to_pylist()
+    return [_expect(value, column, kind) for value in values]
+
+
+def _expect(value: object, column: str, kind: type[T] | tuple[type[T], ...]) -> T | None:
+    if value is None or isinstance(value, kind):
+        return value
+    raise TypeError(f"column {column!r} holds {type(value).__name__}, not what the figure expects")
+
+
+def _items(value: list[object] | None, kind: type[T] | tuple[type[T], ...]) -> list[T]:
+    return [item for item in value or () if isinstance(item, kind)]
+
+
+def each(values: Sequence[T | None], how: Callable[[T], str]) -> list[str]:
+    """Texts of values, empty where there is none."""
+    return ["" if value is None else how(value) for value in values]

@@ -1,0 +1,79 @@
+"""Which libraries, accelerators and services apps use."""
+
+import altair as alt
+
+from gaugenn.report import _text
+from gaugenn.report._charts import STEP
+from gaugenn.report._contract import Chart, Figure, Section
+from gaugenn.report._frame import Frame
+from gaugenn.report._summary import Summary
+from gaugenn.report._table import Table, names, numbers
+
+
+class EvidenceByName(Figure):
+    """One row a library, accelerator or service."""
+
+    section = Section.FOUND
+    order = 120
+    title = "Libraries, accelerators and cloud services"
+    question = "In how many packages is there evidence of each?"
+    query = """
+        SELECT category, name, min(vendor) AS vendor,
+               count(*) FILTER (confirmed) AS packages, count(*) FILTER (NOT confirmed) AS hints,
+               (SELECT count(DISTINCT app_sha256) FROM packages WHERE kind NOT IN ('none', 'file'))
+                   AS scanned
+        FROM findings GROUP BY category, name
+        ORDER BY packages DESC, hints DESC, category, name
+    """
+    empty = (
+        "No package holds a token of a known library, accelerator or service. Where packages were "
+        "scanned, that is a result."
+    )
+    _drawn = 30
+
+    def chart(self, frame: Frame) -> Chart | None:
+        """A bar a name, for those that are confirmed somewhere."""
+        rows = frame.first(self._drawn).rows
+        if not any(frame.first(self._drawn).integers("packages")):
+            return None
+        return (
+            alt.Chart(rows.select(["category", "name", "packages"]))
+            .transform_filter("datum.packages > 0")
+            .mark_bar()
+            .encode(
+                x=alt.X("packages:Q", title="packages", axis=alt.Axis(format=",d", tickMinStep=1)),
+                y=alt.Y("name:N", title=None, sort=None),
+                color=alt.Color("category:N", title="kind of evidence"),
+                tooltip=["name:N", "category:N", alt.Tooltip("packages:Q", format=",d")],
+            )
+            .properties(height=alt.Step(STEP))
+        )
+
+    def table(self, frame: Frame) -> Table:
+        """One row a name."""
+        scanned = frame.integers("scanned")
+        packages = frame.integers("packages")
+        shares = [
+            None if part is None or not whole else 100 * part / whole
+            for part, whole in zip(packages, scanned, strict=True)
+        ]
+        return Table(
+            columns=(
+                names("Name", frame.texts("name")),
+                names("Evidence of", frame.texts("category")),
+                names("Vendor", frame.texts("vendor")),
+                numbers("Packages", packages),
+                numbers("Share, %", shares, lambda v: _text.NOTHING if v is None else f"{v:.1f}"),
+                numbers("Hints only", frame.integers("hints")),
+            )
+        )
+
+    def caption(self, frame: Frame, summary: Summary) -> str:  # noqa: ARG002
+        """The denominator, and what a hint is."""
+        scanned = frame.integers("scanned")[0] or 0
+        note = f" The chart shows the first {self._drawn}." if frame.total > self._drawn else ""
+        return (
+            f"n = {_text.plural(scanned, 'distinct package')} scanned; shares are of those. A package "
+            "counts where one strong token or two different weak tokens were seen; a single weak "
+            f"token is a hint and is not drawn.{note}"
+        )

@@ -1,0 +1,94 @@
+"""How long one inference takes, for each model and engine."""
+
+import altair as alt
+
+from gaugenn.report import _text
+from gaugenn.report._contract import Chart, Figure, Section
+from gaugenn.report._frame import Frame
+from gaugenn.report._results import (
+    INTERVAL,
+    MEASURED,
+    NOT_MEASURED,
+    estimate_column,
+    milliseconds,
+    with_latency,
+)
+from gaugenn.report._summary import Summary
+from gaugenn.report._table import Table, digests, marks, names, numbers
+
+
+class Latency(Figure):
+    """One row an experiment."""
+
+    section = Section.SPEED
+    order = 410
+    title = "Latency"
+    question = "How long does one inference take, for each model and engine?"
+    query = MEASURED
+    empty = NOT_MEASURED
+    _drawn = 80
+
+    def derive(self, frame: Frame) -> Frame:
+        """Latency with its interval."""
+        return with_latency(frame)
+
+    def chart(self, frame: Frame) -> Chart:
+        """A point with its interval for each experiment; logarithmic."""
+        columns = ["label", "setting", "verdict", "marks", "macs"]
+        ends = ["latency_ms", "latency_ms_low", "latency_ms_high", "latency_ms_n"]
+        base = alt.Chart(frame.first(self._drawn).rows.select([*columns, *ends])).encode(
+            y=alt.Y("label:N", title=None, sort=None, axis=alt.Axis(grid=True)),
+            yOffset=alt.YOffset("setting:N"),
+            color=alt.Color("setting:N", title="engine"),
+        )
+        axis = alt.Axis(format="~g", tickCount=6)
+        scale = alt.Scale(type="log", nice=True)
+        bars = base.mark_rule().encode(
+            x=alt.X("latency_ms_low:Q", title="latency (ms, logarithmic)", scale=scale, axis=axis),
+            x2="latency_ms_high:Q",
+        )
+        points = base.mark_point().encode(
+            x=alt.X("latency_ms:Q", scale=scale, axis=axis),
+            shape=alt.Shape(
+                "verdict:N",
+                title="verdict",
+                scale=alt.Scale(domain=["clean", "with remarks"], range=["circle", "triangle-up"]),
+            ),
+            tooltip=[
+                "label:N",
+                "setting:N",
+                alt.Tooltip("latency_ms:Q", format=".4~g", title="latency, ms"),
+                alt.Tooltip("latency_ms_low:Q", format=".4~g", title="interval from"),
+                alt.Tooltip("latency_ms_high:Q", format=".4~g", title="interval to"),
+                alt.Tooltip("latency_ms_n:Q", format="d", title="launches"),
+                alt.Tooltip("marks:N", title="remarks"),
+            ],
+        )
+        height = alt.Step(16, **{"for": "offset"})
+        return alt.layer(bars, points).properties(height=height)
+
+    def table(self, frame: Frame) -> Table:
+        """One row an experiment."""
+        remarks = [text.split("; ") if text else [] for text in frame.texts("marks")]
+        return Table(
+            columns=(
+                names("Model", frame.texts("name")),
+                names("Engine", frame.texts("setting"), 60),
+                estimate_column("Latency [95 % interval]", frame, "latency_ms", milliseconds),
+                numbers("Samples", frame.integers("samples")),
+                numbers("MACs", frame.integers("macs"), _text.metric),
+                marks("Verdict", remarks),
+                digests("Model SHA-256", frame.texts("model_sha256")),
+                digests("Experiment", frame.texts("job_sha256")),
+            )
+        )
+
+    def caption(self, frame: Frame, summary: Summary) -> str:
+        """The unit of replication and the denominators."""
+        drawn = f" The chart shows the first {self._drawn}." if frame.total > self._drawn else ""
+        return (
+            f"n = {summary.jobs_measured:,} of {_text.plural(summary.jobs, 'planned experiment')}, "
+            f"{summary.launches_ok:,} good launches of {summary.launches:,}. Latency of a launch: the "
+            f"median of its steady inferences. {INTERVAL} Bars are the intervals; a triangle marks an "
+            f"experiment with remarks, which the table names.{drawn}"
+        )

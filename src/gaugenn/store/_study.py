@@ -1,0 +1,270 @@
+"""The study folder: atomic batches in, DuckDB out."""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self, TypeVar
+
+import duckdb
+import pyarrow.parquet as pq
+
+from gaugenn import __version__
+from gaugenn.errors import (
+    FormatError,
+    StorageFullError,
+    StoreError,
+    UsageError,
+    is_storage_full,
+)
+from gaugenn.records import from_plain
+from gaugenn.store._blobs import Blobs
+from gaugenn.store._schema import (
+    SCHEMA_VERSION,
+    TABLES,
+    Record,
+    arrow_schema,
+    arrow_table,
+    table_name,
+)
+from gaugenn.store._views import VIEWS
+
+R = TypeVar("R", bound=Record)
+
+_COMMIT = "COMMIT.json"
+
+
+class Study:
+    """A folder of results that grows by whole batches.
+
+    A batch may hold rows of several tables. It is written into the journal, declared complete by one
+    rename, and then moved into the tables; what a killed process left is finished or dropped by
+    `recover`. So a table never holds half a batch, however a process ends.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Opens an existing study.
+
+        Raises:
+            StoreError: not a study, or one of a newer version.
+        """
+        self.path = path
+        self.blobs = Blobs(path / "blobs")
+        try:
+            text = (path / "study.json").read_text()
+            version = json.loads(text)["schema_version"]
+        except FileNotFoundError:
+            raise StoreError(f"{path} is no study: it has no study.json") from None
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{path}/study.json cannot be read: {error!r}") from error
+        if not isinstance(version, int) or version > SCHEMA_VERSION:
+            raise StoreError(
+                f"{path} was written with schema version {version}, this gaugenn knows "
+                f"{SCHEMA_VERSION}; upgrade gaugenn to read it"
+            )
+
+    @classmethod
+    def create(cls, path: Path) -> Self:
+        """Opens a study, making it where there is none.
+
+        Raises:
+            UsageError: the path is a file, or a folder with other things in it.
+            StorageFullError: no room.
+            StoreError: see `Study`.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            marker = path / "study.json"
+            if not marker.exists():
+                if any(p.name != ".lock" for p in path.iterdir()):
+                    raise UsageError(f"{path} holds other files; give an empty or a new folder")
+                created = {
+                    "schema_version": SCHEMA_VERSION,
+                    "gaugenn_version": __version__,
+                    "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+                }
+                _write_whole(marker, json.dumps(created, indent=2) + "\n")
+            for name in ("tables", "blobs", "journal"):
+                (path / name).mkdir(exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise UsageError(f"{path} is a file; a study is a folder") from None
+        except PermissionError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+        except OSError as error:
+            raise _storage(error, path) from error
+        return cls(path)
+
+    @contextlib.contextmanager
+    def exclusive(self) -> Iterator[None]:
+        """Holds the study for one command and finishes what an interrupted one left.
+
+        Raises:
+            UsageError: another process of this machine holds it.
+        """
+        with (self.path / ".lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UsageError(f"another gaugenn is writing to {self.path}") from None
+            self.recover()
+            yield
+
+    def recover(self) -> None:
+        """Finishes complete batches and drops incomplete ones. Only while nobody else writes."""
+        journal = self.path / "journal"
+        for batch in sorted(journal.iterdir()) if journal.is_dir() else ():
+            if (batch / _COMMIT).exists():
+                self._apply(batch)
+            else:
+                shutil.rmtree(batch, ignore_errors=True)
+        self.blobs.sweep()
+
+    def write(self, rows: Iterable[Record]) -> None:
+        """Adds rows as one batch: all of them become visible, or none.
+
+        Raises:
+            StorageFullError: no room; the study is as before.
+            StoreError: a value does not fit its column.
+        """
+        kinds: dict[type[Record], list[Record]] = {}
+        for row in rows:
+            kinds.setdefault(type(row), []).append(row)
+        if kinds:
+            self._commit(kinds, replaced={})
+
+    def compact(self) -> None:
+        """Merges the parts of every table that has more than one into one part."""
+        for record, table in TABLES.items():
+            old = self._parts(table)
+            if len(old) < 2:
+                continue
+            merged = pq.ParquetDataset([str(p) for p in old], schema=arrow_schema(record)).read()
+            batch = self._stage()
+            try:
+                pq.write_table(merged, batch / f"{table}.parquet", compression="zstd")
+                self._declare(batch, {table: [p.name for p in old]})
+            except OSError as error:
+                shutil.rmtree(batch, ignore_errors=True)
+                raise _storage(error, self.path) from error
+            self._apply(batch)
+
+    def connect(self) -> duckdb.DuckDBPyConnection:
+        """An in-memory DuckDB connection with a view for every table and derived view.
+
+        The views read the parts that exist now. Close the connection after use.
+        """
+        connection = duckdb.connect()
+        for record, table in TABLES.items():
+            connection.register(f"{table}_columns", arrow_schema(record).empty_table())
+            select = f'SELECT * FROM "{table}_columns"'
+            parts = self._parts(table)
+            if parts:
+                listed = ", ".join(_quoted(p) for p in parts)
+                select += (
+                    f" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], union_by_name=true)"
+                )
+            name = f"all_{table}" if table in VIEWS else table
+            connection.execute(f'CREATE VIEW "{name}" AS {select}')
+        for name, query in VIEWS.items():
+            connection.execute(f'CREATE VIEW "{name}" AS {query}')
+        return connection
+
+    def rows(self, record: type[R]) -> list[R]:
+        """All rows of a table (or of the view of its name) as records.
+
+        Raises:
+            StoreError: rows that do not fit the record, as from a study that was tampered with.
+        """
+        table = table_name(record)
+        with self.connect() as connection:
+            cursor = connection.execute(f'SELECT * FROM "{table}"')
+            names = [column[0] for column in cursor.description or ()]
+            found = cursor.fetchall()
+        try:
+            return [from_plain(record, dict(zip(names, row, strict=True)), table) for row in found]
+        except FormatError as error:
+            raise StoreError(f"{self.path}: {error}") from error
+
+    def _parts(self, table: str) -> list[Path]:
+        return sorted((self.path / "tables" / table).glob("*.parquet"))
+
+    def _stage(self) -> Path:
+        # Names sort by time, so that parts keep the order in which batches were written.
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        batch = self.path / "journal" / f"{stamp}-{uuid.uuid4().hex[:12]}"
+        try:
+            batch.mkdir(parents=True)
+        except OSError as error:
+            raise _storage(error, self.path) from error
+        return batch
+
+    def _commit(
+        self, kinds: dict[type[Record], list[Record]], replaced: dict[str, list[str]]
+    ) -> None:
+        tables = {record: arrow_table(record, rows) for record, rows in kinds.items()}
+        batch = self._stage()
+        try:
+            for record, table in tables.items():
+                pq.write_table(table, batch / f"{TABLES[record]}.parquet", compression="zstd")
+            self._declare(batch, replaced)
+        except OSError as error:
+            shutil.rmtree(batch, ignore_errors=True)
+            raise _storage(error, self.path) from error
+        self._apply(batch)
+
+    def _declare(self, batch: Path, replaced: dict[str, list[str]]) -> None:
+        for part in batch.iterdir():
+            _sync(part)
+        _write_whole(batch / _COMMIT, json.dumps({"replaced": replaced}))
+
+    def _apply(self, batch: Path) -> None:
+        """Moves a complete batch into the tables; can be repeated from any point."""
+        replaced = json.loads((batch / _COMMIT).read_text())["replaced"]
+        try:
+            for table in TABLES.values():
+                part = batch / f"{table}.parquet"
+                if part.exists():
+                    folder = self.path / "tables" / table
+                    folder.mkdir(parents=True, exist_ok=True)
+                    part.replace(folder / f"{batch.name}.parquet")
+                for name in replaced.get(table, ()):
+                    (self.path / "tables" / table / Path(name).name).unlink(missing_ok=True)
+        except OSError as error:
+            raise _storage(error, self.path) from error
+        shutil.rmtree(batch, ignore_errors=True)
+
+
+def _quoted(path: Path) -> str:
+    # A part list is matched as glob patterns: brackets of the folder's name are taken literally.
+    text = str(path)
+    for special in "[*?":
+        text = text.replace(special, f"[{special}]") if special != "[" else text.replace("[", "[[]")
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _write_whole(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_text(text)
+        _sync(temporary)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _storage(error: OSError, path: Path) -> StorageFullError | StoreError:
+    if is_storage_full(error):
+        return StorageFullError(
+            f"no room left in {path}: free some space and run the same command again"
+        )
+    return StoreError(f"{path} cannot be written: {error}")
