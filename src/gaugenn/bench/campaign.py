@@ -97,8 +97,9 @@ def campaign(
     """Launches jobs and yields each run as it ends; store it before asking for the next.
 
     A model with a missing file, or with one that cannot have its name on the device, is refused like
-    one that its engine refuses. After a refusal, or the second crash, time-out or garbled answer, a job is not launched again: the
-    runs that were yielded say why. Stopping the iteration, also by an interrupt, leaves no process.
+    one that its engine refuses. After a refusal, or the second crash, time-out or garbled answer, a
+    job is not launched again: the runs that were yielded say why. Stopping the iteration, also by an
+    interrupt, leaves no process.
 
     Args:
         jobs: what to launch, and how often.
@@ -199,7 +200,7 @@ def _names(job: Job, files: Sequence[LocalFile]) -> dict[str, Path]:
         if position == 0 and not _PLAIN.fullmatch(name):
             found = _SUFFIX.search(name)
             name = "model" + (found.group() if found else "")
-        names[working_name(f"{folder}/{name}")] = file.path
+        names[f"{folder}/{working_name(name)}"] = file.path
     return names
 
 
