@@ -115,6 +115,13 @@ def _benching(command: F) -> F:
                 help="Thread counts to run with.",
             ),
             click.option(
+                "--input-shape",
+                "input_shapes",
+                multiple=True,
+                metavar="NAME=N,N,...",
+                help="Size, batch first, for inputs of this name that a model leaves open.",
+            ),
+            click.option(
                 "--seed", default=0, show_default=True, help="Order of launches and inputs."
             ),
             click.option(
