@@ -17,6 +17,7 @@ from gaugenn.formats._protobuf import (
     head_fields,
     read_message,
 )
+from tests.formats._protobuf_builder import block, number, varint
 
 OUTER = Schema(
     "Outer", number=1, text=2, inner=3, single=4, double=5, numbers=6, singles=7, doubles=8
@@ -24,23 +25,6 @@ OUTER = Schema(
 INNER = Schema("Inner", number=1, text=2, inner=3)
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
-
-
-def varint(value: int) -> bytes:
-    value &= 2**64 - 1
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    return bytes(out + bytes([value]))
-
-
-def number(field: int, value: int) -> bytes:
-    return varint(field << 3) + varint(value)
-
-
-def block(field: int, data: bytes) -> bytes:
-    return varint(field << 3 | 2) + varint(len(data)) + data
 
 
 def read(data: bytes, schema: Schema = OUTER) -> Message:

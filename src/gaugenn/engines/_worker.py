@@ -339,6 +339,16 @@ def pin(affinity: str) -> None:
         raise Refusal(f"cannot run on CPUs {affinity!r}: {error}") from error
 
 
+def die_with_parent() -> None:
+    """Asks Linux to kill this process when the one that started it is gone, however it went.
+
+    Source: https://man7.org/linux/man-pages/man2/pr_set_pdeathsig.2const.html
+    """
+    set_parent_death_signal, kill = 1, 9
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(set_parent_death_signal, kill, 0, 0, 0)
+
+
 def measure(adapter: Adapter, channel: Channel) -> dict[str, object]:
     """Runs the whole job. The result has the fields of `records.Timings`."""
     order, clock = adapter.order, time.perf_counter_ns
@@ -447,6 +457,7 @@ def read_order(text: str) -> Order:
 
 def main(adapter_class: type[Adapter]) -> None:
     """Runs the order in the last argument and leaves without running any library's exit code."""
+    die_with_parent()
     channel = Channel()
     order = read_order(sys.argv[-1])
     try:
