@@ -174,12 +174,8 @@ def _attributes(node: Node) -> dict[str, list[int]]:
     found: dict[str, list[int]] = {}
     for name in _COMPARED:
         value = node.attributes.get(name)
-        numbers = [value] if isinstance(value, int) else list(value) if _is_list(value) else []
-        sizes = [int(n) for n in numbers if isinstance(n, int | float)]
+        numbers = value if isinstance(value, tuple) else (value,)
+        sizes = [n for n in numbers if isinstance(n, int)]
         if sizes and not (name in _DEFAULT_ONES and set(sizes) == {1}):
             found[name] = sizes
     return found
-
-
-def _is_list(value: object) -> bool:
-    return isinstance(value, tuple)
