@@ -199,6 +199,14 @@ def test_a_method_of_another_class_is_no_delegate(make_dex: Make) -> None:
     assert _judge(collector) == set()
 
 
+def test_cloud_vision_of_firebase_is_no_vision_on_the_device(make_dex: Make) -> None:
+    collector = Collector()
+    cloud = "Lcom/google/firebase/ml/vision/cloud/landmark/FirebaseVisionCloudLandmarkDetector;"
+    types = [cloud, "Lcom/google/firebase/ml/vision/FirebaseVision;"]
+    collector.look_at_dex("classes.dex", memoryview(make_dex(types)))
+    assert _judge(collector) == {"cloud:google-firebase-ml-vision"}
+
+
 def test_a_symbol_must_match_whole(make_elf: Make) -> None:
     collector = Collector()
     names = ["MyTF_NewTensorX", "TF_NewTensorFromBuffer", "OrtGetApiBaseX"]
