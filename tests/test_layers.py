@@ -18,10 +18,12 @@ LAYERS: tuple[frozenset[str], ...] = (
         }
     ),
     frozenset({"zoo", "bench"}),
-    frozenset({"pipeline"}),
+    frozenset({"pipeline", "doctor"}),
     frozenset({"report"}),
     frozenset({"api"}),
-    frozenset({"cli", "__main__"}),
+    frozenset({"_progress"}),
+    frozenset({"cli"}),
+    frozenset({"__main__"}),
 )
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 SIBLINGS_ALLOWED = {

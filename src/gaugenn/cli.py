@@ -1,14 +1,22 @@
 """The command line: a command parses options, calls one function of `gaugenn.api`, prints."""
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TypeVar
 
 import click
 from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
+from gaugenn import __version__, api
 from gaugenn._progress import LiveProgress
+from gaugenn.errors import GaugennError, StorageFullError, UsageError
 from gaugenn.pipeline import Silent, Watcher
 
 EXIT_FAILED = 1
@@ -20,29 +28,428 @@ F = TypeVar("F", bound=Callable[..., object])
 
 
 @dataclass(frozen=True, slots=True)
-class _Output:
-    """Where results and remarks go."""
+class Output:
+    """Where a command's result and remarks go: results to stdout, all else to stderr."""
 
     quiet: bool
     as_json: bool
 
-    def watcher(self) -> "Watcher | LiveProgress":
-        return Silent() if self.quiet or self.as_json else LiveProgress(_remarks())
-
-    def result(self, value: object, text: str) -> None:
-        print(json.dumps(value, indent=2) if self.as_json else text)
+    @contextmanager
+    def watcher(self) -> Iterator[Watcher]:
+        """Live progress, unless the user wants quiet."""
+        if self.quiet or self.as_json:
+            yield Silent()
+        else:
+            with LiveProgress(_stderr()) as progress:
+                yield progress
 
     def remark(self, text: str) -> None:
+        """A line for a person."""
         if not self.quiet and not self.as_json:
-            _remarks().print(text, highlight=False)
+            _stderr().print(escape(text), highlight=False, soft_wrap=True)
 
 
-def _remarks() -> Console:
+def _stderr() -> Console:
     return Console(stderr=True)
 
 
-def _output_options(command: F) -> F:
+def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*(escape(_cell(value)) for value in row))
+    width = None if sys.stdout.isatty() else 400
+    Console(width=width).print(table)
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _printing(command: F) -> F:
     command = click.option("--quiet", "-q", is_flag=True, help="Print only the result.")(command)
     return click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")(
         command
     )
+
+
+def _out(command: F) -> F:
+    return click.option(
+        *("--out", "-o"),
+        required=True,
+        type=click.Path(path_type=Path),
+        metavar="DIR",
+        help="The study's folder; an existing study goes on where it stopped.",
+    )(command)
+
+
+def _workers(command: F) -> F:
+    return click.option(
+        "--workers",
+        type=click.IntRange(1, 1024),
+        metavar="N",
+        help="Processes that scan and read; all cores by default.",
+    )(command)
+
+
+def _benching(command: F) -> F:
+    for option in reversed(
+        (
+            click.option(
+                *("--engine", "engines"),
+                multiple=True,
+                metavar="NAME[==VERSION]",
+                help="Run with this engine only; can be repeated. All installed ones by default.",
+            ),
+            click.option(
+                "--launches",
+                type=click.IntRange(1, 1000),
+                default=5,
+                show_default=True,
+                help="Fresh processes for each model and engine.",
+            ),
+            click.option(
+                "--threads",
+                default="1",
+                show_default=True,
+                metavar="N[,N...]",
+                help="Thread counts to run with.",
+            ),
+            click.option(
+                "--input-shape",
+                "input_shapes",
+                multiple=True,
+                metavar="NAME=N,N,...",
+                help="Size, batch first, for inputs of this name that a model leaves open.",
+            ),
+            click.option(
+                "--seed", default=0, show_default=True, help="Order of launches and inputs."
+            ),
+            click.option(
+                "--install-engines",
+                is_flag=True,
+                help="First install the default engines that are missing, from PyPI.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+_OVERVIEW = """Which neural networks do app packages ship, what do they cost, how fast do they run?
+
+\b
+gaugenn study apps/ --out study     packages to report, in one go
+gaugenn inspect FILE...             what is in these files?
+gaugenn doctor                      what is installed, what is missing?
+"""
+
+
+@click.group(
+    help=_OVERVIEW,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.version_option(__version__, prog_name="gaugenn")
+def cli() -> None:
+    """The group of all commands."""
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@_out
+@click.option("--no-bench", is_flag=True, help="Scan and read only; run nothing.")
+@_benching
+@_workers
+@_printing
+def study(
+    paths: tuple[str, ...],
+    out: Path,
+    no_bench: bool,
+    engines: tuple[str, ...],
+    launches: int,
+    threads: str,
+    input_shapes: tuple[str, ...],
+    seed: int,
+    install_engines: bool,
+    workers: int | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Find the models in app packages, read them, run them, and write DIR/report.html.
+
+    PATH is a file, a folder or a pattern. Press Ctrl-C at any time: the same command goes on later.
+    """
+    output = Output(quiet, as_json)
+    settings = None
+    if not no_bench:
+        settings = _settings(engines, launches, threads, input_shapes, seed)
+        _prepare_engines(settings, install_engines, output)
+    with output.watcher() as watcher:
+        result = api.study(paths, out, settings=settings, workers=workers, watcher=watcher)
+    _print_summary(result, output)
+
+
+@cli.command()
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...")
+@_out
+@_workers
+@_printing
+def scan(
+    paths: tuple[str, ...], out: Path, workers: int | None, as_json: bool, quiet: bool
+) -> None:
+    """Find and read the models in app packages; no benchmark, no report."""
+    output = Output(quiet, as_json)
+    with output.watcher() as watcher:
+        result = api.scan(paths, out, workers=workers, watcher=watcher)
+    _print_summary(result, output)
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a file, one a line.")
+def inspect(files: tuple[str, ...], as_json: bool) -> None:
+    """Say what files are: format, operators, parameters, MACs; for packages, each model inside."""
+    missing = 0
+    for found in api.inspect(files):
+        missing += found.size_bytes is None
+        if as_json:
+            print(json.dumps(found.as_json()), flush=True)
+        else:
+            _print_inspection(found)
+    if missing:
+        sys.exit(EXIT_USAGE)
+
+
+def _print_inspection(found: api.Inspection) -> None:
+    rows = []
+    for item in (found, *(found.models or ())):
+        record = item.record
+        rows.append(
+            (
+                item.path if item is found else f"  {item.path}",
+                item.kind,
+                item.format,
+                item.size_bytes,
+                record and record.nodes,
+                record and record.parameters,
+                record and record.macs,
+                item.error,
+            )
+        )
+    _table(("path", "kind", "format", "bytes", "nodes", "parameters", "MACs", "remark"), rows)
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@_benching
+@_printing
+def bench(
+    folder: Path,
+    engines: tuple[str, ...],
+    launches: int,
+    threads: str,
+    input_shapes: tuple[str, ...],
+    seed: int,
+    install_engines: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Run the models of the study in DIR; launches that are already there are not repeated.
+
+    To run model files of your own: gaugenn study FILE... --out DIR
+    """
+    output = Output(quiet, as_json)
+    settings = _settings(engines, launches, threads, input_shapes, seed)
+    _prepare_engines(settings, install_engines, output)
+    with output.watcher() as watcher:
+        result = api.bench(folder, settings, watcher=watcher)
+    _print_summary(result, output)
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--to", type=click.Path(path_type=Path), metavar="FILE", help="Where to write the page."
+)
+def report(folder: Path, to: Path | None) -> None:
+    """Write the report of the study in DIR and print where it is."""
+    print(api.report(folder, to))
+
+
+@cli.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("sql")
+@click.option(
+    *("--format", "form"),
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+)
+def query(folder: Path, sql: str, form: str) -> None:
+    """Answer an SQL statement over the study in DIR (DuckDB's dialect)."""
+    answer = api.query(folder, sql)
+    if form == "csv":
+        import pyarrow.csv
+
+        pyarrow.csv.write_csv(answer, sys.stdout.buffer)
+    elif form == "json":
+        for row in answer.to_pylist():
+            print(json.dumps(row, default=str))
+    else:
+        _table(answer.column_names, [list(row.values()) for row in answer.to_pylist()])
+
+
+@cli.group()
+def engines() -> None:
+    """Inference libraries, each version in an environment of its own."""
+
+
+@engines.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def engines_list(as_json: bool) -> None:
+    """What engines there are, and which versions are installed."""
+    known = api.engines_list()
+    if as_json:
+        print(json.dumps([asdict(engine) for engine in known], indent=2))
+        return
+    _table(
+        ("engine", "library", "formats", "processors", "default", "installed"),
+        [
+            (
+                engine.name,
+                engine.title,
+                ", ".join(engine.formats),
+                ", ".join(engine.processors),
+                engine.default_version,
+                ", ".join(engine.installed) or "no",
+            )
+            for engine in known
+        ],
+    )
+
+
+@engines.command("install")
+@click.argument("names", nargs=-1, metavar="[NAME[==VERSION]]...")
+def engines_install(names: tuple[str, ...]) -> None:
+    """Install engines from PyPI; without a name, the default version of each default engine."""
+    output = Output(quiet=False, as_json=False)
+    for name in names or api.default_engines():
+        output.remark(f"Installing {name} ...")
+        print(api.engines_install(name))
+
+
+@engines.command("remove")
+@click.argument("names", nargs=-1, required=True, metavar="NAME[==VERSION]...")
+def engines_remove(names: tuple[str, ...]) -> None:
+    """Remove installed engines; without a version, all of an engine's versions."""
+    for name in names:
+        for removed in api.engines_remove(name):
+            print(f"removed {removed}")
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def doctor(as_json: bool) -> None:
+    """What is here, what is missing, and the one command that installs it."""
+    checks = api.doctor()
+    if as_json:
+        print(json.dumps([asdict(check) for check in checks], indent=2))
+        return
+    _table(
+        ("", "what", "found", "to get it"),
+        [("ok" if c.ok else "--", c.name, c.found, c.remedy) for c in checks],
+    )
+
+
+def _settings(
+    engines: Sequence[str], launches: int, threads: str, input_shapes: Sequence[str], seed: int
+) -> api.BenchSettings:
+    cores = os.cpu_count() or 1
+    counts = _numbers(threads, f"--threads {threads}: give numbers, like 1,2")
+    if max(counts) > cores:
+        raise UsageError(f"--threads {threads}: this host has {cores} cores")
+    shapes = []
+    for text in input_shapes:
+        name, _, sizes = text.rpartition("=")
+        wrong = f"--input-shape {text}: give a name and sizes, like input=1,3,224,224"
+        if not name:
+            raise UsageError(wrong)
+        shapes.append(api.InputShape(name=name, shape=_numbers(sizes, wrong)))
+    return api.BenchSettings(
+        engines=tuple(engines),
+        launches=launches,
+        threads=counts,
+        seed=seed,
+        input_shapes=tuple(shapes),
+    )
+
+
+def _numbers(text: str, wrong: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(wrong)
+    return tuple(int(part) for part in parts)
+
+
+def _prepare_engines(settings: api.BenchSettings, install: bool, output: Output) -> None:
+    wanted = settings.engines or api.default_engines()
+    for name in api.engines_missing(wanted):
+        if install:
+            output.remark(f"Installing {name} ...")
+            api.engines_install(name)
+        else:
+            output.remark(
+                f"{name} is not installed; install it with: gaugenn engines install {name}"
+            )
+
+
+def _print_summary(result: api.StudyResult, output: Output) -> None:
+    summary = asdict(result.summary)
+    if output.as_json:
+        page = None if result.report is None else str(result.report)
+        print(json.dumps({"study": str(result.study), "report": page, **summary}, indent=2))
+        return
+    if not output.quiet:
+        for line in result.summary.lines():
+            output.remark(line)
+    print(result.report or result.study)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The program. Errors become one line on stderr and an exit code.
+
+    Args:
+        arguments: as on the command line, without the program's name; `sys.argv` by default.
+
+    Returns:
+        0 done, 1 failed, 2 unusable arguments, 3 disk full, 130 interrupted.
+    """
+    try:
+        code = cli.main(args=arguments and list(arguments), standalone_mode=False)
+    except click.exceptions.Abort:
+        return _interrupted()
+    except KeyboardInterrupt:
+        return _interrupted()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except StorageFullError as error:
+        return _failed(str(error), EXIT_STORAGE_FULL)
+    except UsageError as error:
+        return _failed(str(error), EXIT_USAGE)
+    except GaugennError as error:
+        return _failed(str(error), EXIT_FAILED)
+    except BrokenPipeError:
+        # The reader of our output is gone (`| head`): nothing more to say, also at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILED
+    return code if isinstance(code, int) else 0
+
+
+def _failed(message: str, code: int) -> int:
+    _stderr().print(f"[bold]gaugenn:[/bold] {escape(message)}", highlight=False, soft_wrap=True)
+    return code
+
+
+def _interrupted() -> int:
+    text = "interrupted; what is done is kept, and the same command goes on from here"
+    return _failed(text, EXIT_INTERRUPTED)

@@ -132,12 +132,17 @@ class Quantization:
         zero_points: as many as scales, or empty for symmetric quantisation.
         axis: the quantised dimension for per-axis and per-block schemes, else None.
         block_size: elements that share a scale along `axis`, or None.
+        scales_tensor: name of the graph's tensor that holds the scales, where the file keeps them in
+            one (there may be millions); `scales` is then empty. "" otherwise.
+        zero_points_tensor: the same for zero points.
     """
 
     scales: tuple[float, ...]
     zero_points: tuple[int, ...] = ()
     axis: int | None = None
     block_size: int | None = None
+    scales_tensor: str = ""
+    zero_points_tensor: str = ""
 
     def __post_init__(self) -> None:
         """Refuses contradictory parameters."""
@@ -151,7 +156,8 @@ class Quantization:
         """`per_tensor`, `per_axis` or `per_block`."""
         if self.block_size is not None:
             return "per_block"
-        return "per_axis" if len(self.scales) > 1 else "per_tensor"
+        by_axis = len(self.scales) > 1 or (self.scales_tensor != "" and self.axis is not None)
+        return "per_axis" if by_axis else "per_tensor"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +266,8 @@ def _decode(
         sign = 1 << (bits - 1)
         return (parts.astype(np.int8) ^ sign) - np.int8(sign)
     try:
+        if bits is None or bits < 8:  # packed floats, which ml_dtypes would spread over whole bytes
+            raise TypeError
         return raw.view(np.dtype(dtype.value).newbyteorder("<"))
     except TypeError:
         raise FormatError(f"tensor {name!r}: numpy has no {dtype} elements") from None

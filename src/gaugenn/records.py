@@ -7,8 +7,18 @@ Units are in the names. Rows are facts as observed; means, intervals and verdict
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+import math
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
 from enum import StrEnum
+
+from gaugenn.errors import FormatError
+
+R = typing.TypeVar("R")
+
+_MAXIMUM_DEPTH = 16
 
 
 class FileKind(StrEnum):
@@ -101,7 +111,7 @@ class ModelFile:
     model_sha256: str
     position: int
     name: str
-    """Relative to the graph file's folder; the graph file's own name as first seen."""
+    """Relative to the graph's folder, with the app's own stem replaced: `model.param`, `model.bin`."""
     sha256: str
     size_bytes: int
     format: str
@@ -239,6 +249,15 @@ class Precision(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputShape:
+    """The size that a job gives to a model's input."""
+
+    name: str
+    shape: tuple[int, ...]
+    """With the batch first, as the model's record has it; every size is at least 1."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """An experiment. Equal jobs are the same experiment; `job_sha256` is its name."""
 
@@ -252,6 +271,9 @@ class Job:
     threads: int = 1
     affinity: str = ""
     batch: int = 1
+    input_shapes: tuple[InputShape, ...] = ()
+    """Sizes of inputs, in the file's order; an input without one has the file's own size, with 1
+    for each dynamic dimension."""
     warmup_minimum_count: int = 3
     warmup_minimum_s: float = 0.1
     steady_minimum_count: int = 20
@@ -307,7 +329,11 @@ class OutputStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timings:
-    """What one launch measured, raw. A phase that an engine cannot split is None (see `phases`)."""
+    """What one launch measured, raw.
+
+    Where a library loads and prepares in one call, `phases` is `load+prepare`, `load_s` is the time
+    of both and `prepare_s` is None.
+    """
 
     load_s: float | None
     prepare_s: float | None
@@ -393,8 +419,7 @@ def model_digest(files: tuple[tuple[str, str], ...]) -> str:
     """The identity of a model made of several files.
 
     Args:
-        files: (role, sha256) of each file, the graph first; the role is the file's suffix or its
-            relative name, so that renaming a pair keeps the identity.
+        files: (`ModelFile.name`, sha256) of each file, the graph first.
 
     Returns:
         The file's own digest for a single file, else the digest of the sorted list.
@@ -402,3 +427,53 @@ def model_digest(files: tuple[tuple[str, str], ...]) -> str:
     if len(files) == 1:
         return files[0][1]
     return digest([list(f) for f in sorted(files)])
+
+
+def from_plain(record: type[R], value: Mapping[str, object], where: str) -> R:
+    """A record from what JSON or a table made of it: the inverse of `dataclasses.asdict`.
+
+    Args:
+        record: the record's class.
+        value: a value for each field; enums as text, tuples as lists, records as mappings.
+        where: what is read, as the start of a message.
+
+    Raises:
+        FormatError: a value has another type, a field is missing or unknown, or a number is not
+            finite.
+    """
+    return typing.cast("R", _record(record, value, where, 0))
+
+
+def _typed(hint: object, value: object, where: str, depth: int) -> object:
+    if depth > _MAXIMUM_DEPTH:
+        raise FormatError(f"{where}: nested too deeply")
+    if isinstance(hint, types.UnionType):
+        if value is None and types.NoneType in typing.get_args(hint):
+            return None
+        (inner,) = (option for option in typing.get_args(hint) if option is not types.NoneType)
+        return _typed(inner, value, where, depth + 1)
+    if typing.get_origin(hint) is tuple and isinstance(value, list):
+        inner = typing.get_args(hint)[0]
+        return tuple(_typed(inner, item, where, depth + 1) for item in value)
+    if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, Mapping):
+        return _record(hint, value, where, depth)
+    if hint is float and isinstance(value, int | float) and not isinstance(value, bool):
+        if not math.isfinite(value):
+            raise FormatError(f"{where}: {value} is not finite")
+        return float(value)
+    if hint in (int, str, bool) and type(value) is hint:
+        return value
+    if isinstance(hint, type) and issubclass(hint, StrEnum) and isinstance(value, str):
+        try:
+            return hint(value)
+        except ValueError as error:
+            raise FormatError(f"{where}: {error}") from error
+    raise FormatError(f"{where}: expected {hint}, found {type(value).__name__}")
+
+
+def _record(hint: type, value: Mapping[str, object], where: str, depth: int) -> object:
+    hints = typing.get_type_hints(hint)
+    if hints.keys() != value.keys():
+        odd = ", ".join(sorted(hints.keys() ^ value.keys()))
+        raise FormatError(f"{where}: missing or unknown fields: {odd}")
+    return hint(**{k: _typed(hints[k], value[k], f"{where}: {k}", depth + 1) for k in hints})

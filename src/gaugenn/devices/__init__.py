@@ -1,5 +1,6 @@
 """Devices that run benchmark commands: one file a kind."""
 
+import posixpath
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +8,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from gaugenn.errors import UsageError
 from gaugenn.records import Environment
+
+LONGEST_NAME_BYTES = 255
+"""Of one part of a path, on every file system in use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +21,7 @@ class Output:
 
     Attributes:
         exit_code: as the remote shell has it: 128 + n for signal n. None when it was ended by us.
-        stdout: decoded as UTF-8, errors replaced, capped.
+        stdout: decoded as UTF-8, errors replaced; of a long one only the end.
         stderr: the same.
         wall_s: from start to end on the device's host clock.
         timed_out: ended because it ran past its limit.
@@ -58,21 +63,33 @@ class Device(ABC):
     def push(self, local: Path, name: str) -> str:
         """Puts a file into the device's working folder and verifies it.
 
+        A file that is there under this name already is kept if it is the same, else replaced.
+
         Args:
             local: the file here.
-            name: a plain file name there.
+            name: its path inside the working folder; see `working_name`.
 
         Returns:
             The path on the device, for use in `run`.
 
         Raises:
+            UsageError: no such file, or the name is absolute or leaves the working folder.
             StorageFullError: the device has no room.
             DeviceError: the copy failed or differs.
         """
 
     @abstractmethod
     def pull(self, remote: str, local: Path) -> None:
-        """Copies a file from the device and verifies it."""
+        """Copies a file from the device and verifies it.
+
+        Raises:
+            StorageFullError: there is no room here.
+            DeviceError: the copy failed or differs.
+        """
+
+    def load_average(self) -> float | None:
+        """How many tasks ran or waited to run during the last minute, where the device tells."""
+        return None
 
     def __enter__(self) -> Self:
         """Opens the link."""
@@ -85,3 +102,20 @@ class Device(ABC):
         trace: TracebackType | None,
     ) -> None:
         """Closes the link and removes what was pushed."""
+
+
+def working_name(name: str) -> str:
+    """A path inside a working folder, cleaned: `/` separators, no `..`, not absolute.
+
+    Raises:
+        UsageError: the name leaves the folder, or no file system takes it.
+    """
+    clean = posixpath.normpath(name.replace("\\", "/"))
+    try:
+        longest = max(len(part.encode()) for part in clean.split("/"))
+    except UnicodeEncodeError:
+        longest = LONGEST_NAME_BYTES + 1
+    leaves = not name or "\0" in name or clean.startswith(("/", "..")) or clean == "."
+    if leaves or longest > LONGEST_NAME_BYTES:
+        raise UsageError(f"{name[:300]!r} is no path inside a device's working folder")
+    return clean

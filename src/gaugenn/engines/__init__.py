@@ -1,6 +1,8 @@
 """Inference libraries: one file a library. An engine is a command line and a parser of its output.
 
-Modules whose name starts with `_` are no engines: environments, the measured worker.
+Modules whose name starts with `_` are no engines: `_environments` (a virtual environment for each
+library and version), `_worker` (the measured side), `_wheel` (what engines that are Python wheels
+have in common).
 """
 
 from abc import ABC, abstractmethod
@@ -8,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from gaugenn import plugins
 from gaugenn.records import Job, ModelRecord, Precision, Processor, Timings
 
 
@@ -33,17 +36,45 @@ class Engine(ABC):
     processors: ClassVar[tuple[Processor, ...]]
     precisions: ClassVar[tuple[Precision, ...]]
     distribution: ClassVar[str | None]
-    """PyPI name of its wheel; None for native binaries that the user supplies."""
-    default_version: ClassVar[str | None]
+    """PyPI name of its wheel; None for what needs no wheel."""
+    module: ClassVar[str | None] = None
+    """What an environment must be able to import before it counts as installed."""
+    default_version: ClassVar[str]
     timing_semantics: ClassVar[TimingSemantics]
+    by_default: ClassVar[bool] = True
+    """Whether it is used when nobody names an engine."""
+    needs_input_shapes: ClassVar[bool] = False
+    """The library does not know the sizes of a model's inputs: the job has to give them all."""
+
+    @property
+    def name(self) -> str:
+        """The plugin's name: that of its file."""
+        return type(self).__module__.rpartition(".")[2]
 
     def requirements(self, version: str) -> tuple[str, ...]:
         """What pip installs into the engine's own environment for a version."""
-        return () if self.distribution is None else (f"{self.distribution}=={version}",)
+        return () if self.distribution is None else (f"{self.distribution}=={version}", "numpy")
+
+    def loads(self, model_format: str | None) -> bool:
+        """Whether it loads files of a format."""
+        return model_format in self.formats
 
     def refuses(self, model: ModelRecord) -> str | None:
-        """Why this engine cannot run a model of its formats, as far as the file tells; or None."""
-        return None if model.format in self.formats else f"reads no {model.format} files"
+        """Why this engine cannot run a model, as far as the file tells; or None."""
+        if not self.loads(model.format):
+            return f"{self.title} reads no {model.format} files"
+        if "weights-absent" in model.notes:
+            return "the file with the weights is missing; put it beside the graph file"
+        if "accelerator-blob" in model.notes:
+            return "a part of it is compiled for an accelerator that this library cannot use"
+        for tensor in model.inputs:
+            if tensor.dtype == "string":
+                return f"input {tensor.name!r} takes text; only numeric inputs can be generated"
+        return None
+
+    def worker(self) -> str | None:
+        """The text of the Python program that measures; None where the engine is a native binary."""
+        return None
 
     @abstractmethod
     def command(self, job: Job, program: Sequence[str], model_paths: Sequence[str]) -> list[str]:
@@ -63,3 +94,17 @@ class Engine(ABC):
             EngineError: the engine says that it cannot load or run the model, and why.
             FormatError: output that cannot be understood.
         """
+
+    def last_phase(self, stdout: str) -> str | None:
+        """The phase that an unfinished command had reached, where its output tells."""
+        del stdout
+        return None
+
+
+def load_engine(name: str) -> Engine:
+    """The engine called `name`.
+
+    Raises:
+        UsageError: there is none; the message lists those there are.
+    """
+    return plugins.load(__name__, name, Engine)()  # type: ignore[type-abstract]

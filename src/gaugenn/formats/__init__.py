@@ -5,6 +5,22 @@ starts with `_` are no formats: the contract, identification, and wire formats s
 """
 
 from gaugenn.formats._contract import HEAD_BYTES, FormatReader
-from gaugenn.formats._identify import Identification, identify, read_model
+from gaugenn.formats._identify import (
+    Identification,
+    identify,
+    identify_head,
+    is_nominated,
+    read_model,
+    readers,
+)
 
-__all__ = ["HEAD_BYTES", "FormatReader", "Identification", "identify", "read_model"]
+__all__ = [
+    "HEAD_BYTES",
+    "FormatReader",
+    "Identification",
+    "identify",
+    "identify_head",
+    "is_nominated",
+    "read_model",
+    "readers",
+]

@@ -2,7 +2,7 @@
 
 import types
 import typing
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
 
@@ -38,7 +38,7 @@ Record = (
     | Failure
 )
 
-TABLES: dict[type[Record], str] = {
+TABLES: Mapping[type[Record], str] = {
     Evidence: "evidence",
     AppFile: "files",
     ModelFile: "model_files",
@@ -60,9 +60,9 @@ _SCALARS: dict[object, pa.DataType] = {
 }
 
 
-def table_name(record: type[Record]) -> str:
+def table_name(record: type[object]) -> str:
     """Name of the table that holds a kind of record."""
-    return TABLES[record]
+    return next(name for kind, name in TABLES.items() if kind is record)
 
 
 def arrow_schema(record: type[Record]) -> pa.Schema:

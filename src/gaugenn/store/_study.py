@@ -6,19 +6,35 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Self
+from typing import Self, TypeVar
 
 import duckdb
 import pyarrow.parquet as pq
 
 from gaugenn import __version__
-from gaugenn.errors import StorageFullError, StoreError, UsageError, is_storage_full
+from gaugenn.errors import (
+    FormatError,
+    StorageFullError,
+    StoreError,
+    UsageError,
+    is_storage_full,
+)
+from gaugenn.records import from_plain
 from gaugenn.store._blobs import Blobs
-from gaugenn.store._schema import SCHEMA_VERSION, TABLES, Record, arrow_schema, arrow_table
+from gaugenn.store._schema import (
+    SCHEMA_VERSION,
+    TABLES,
+    Record,
+    arrow_schema,
+    arrow_table,
+    table_name,
+)
 from gaugenn.store._views import VIEWS
+
+R = TypeVar("R", bound=Record)
 
 _COMMIT = "COMMIT.json"
 
@@ -152,11 +168,27 @@ class Study:
                 select += (
                     f" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], union_by_name=true)"
                 )
-            name = "all_failures" if table == "failures" else table
+            name = f"all_{table}" if table in VIEWS else table
             connection.execute(f'CREATE VIEW "{name}" AS {select}')
         for name, query in VIEWS.items():
             connection.execute(f'CREATE VIEW "{name}" AS {query}')
         return connection
+
+    def rows(self, record: type[R]) -> list[R]:
+        """All rows of a table (or of the view of its name) as records.
+
+        Raises:
+            StoreError: rows that do not fit the record, as from a study that was tampered with.
+        """
+        table = table_name(record)
+        with self.connect() as connection:
+            cursor = connection.execute(f'SELECT * FROM "{table}"')
+            names = [column[0] for column in cursor.description or ()]
+            found = cursor.fetchall()
+        try:
+            return [from_plain(record, dict(zip(names, row, strict=True)), table) for row in found]
+        except FormatError as error:
+            raise StoreError(f"{self.path}: {error}") from error
 
     def _parts(self, table: str) -> list[Path]:
         return sorted((self.path / "tables" / table).glob("*.parquet"))
@@ -205,13 +237,6 @@ class Study:
         except OSError as error:
             raise _storage(error, self.path) from error
         shutil.rmtree(batch, ignore_errors=True)
-
-
-def fetch(
-    connection: duckdb.DuckDBPyConnection, query: str, parameters: Sequence[object] = ()
-) -> list[tuple[object, ...]]:
-    """All rows of a query."""
-    return list(connection.execute(query, list(parameters)).fetchall())
 
 
 def _quoted(path: Path) -> str:

@@ -1,13 +1,23 @@
-"""Views over the tables, for users' queries and the report. Each is one SELECT."""
+"""Views over the tables, for users' queries and the report. Each is one SELECT.
+
+A view with a table's name stands before that table, whose rows are then called `all_<table>`. Views
+come in an order in which each uses only earlier ones.
+"""
 
 VIEWS: dict[str, str] = {
+    # A job that was asked for again with more launches is one job.
+    "jobs": """
+        SELECT DISTINCT ON (job_sha256) * FROM all_jobs ORDER BY job_sha256, launches DESC
+    """,
     # A failure that a later attempt overcame is history, not a result.
     "failures": """
         SELECT DISTINCT ON (stage, subject) * FROM all_failures
-        WHERE NOT transient
-           OR (stage = 'scan' AND subject NOT IN (SELECT path FROM apps))
-           OR (stage = 'analyse' AND subject NOT IN (SELECT model_sha256 FROM models))
-           OR stage NOT IN ('scan', 'analyse')
+        WHERE NOT (stage = 'scan' AND transient AND subject IN (SELECT path FROM apps))
+          AND NOT (stage = 'analyse' AND transient
+                   AND subject IN (SELECT model_sha256 FROM models))
+          AND NOT (stage = 'plan' AND subject IN (
+                   SELECT job.model_sha256 FROM jobs
+                   UNION SELECT job.engine || '==' || job.engine_version FROM jobs))
         ORDER BY stage, subject
     """,
     # The newest row of each scanned path.

@@ -1,0 +1,111 @@
+"""Texts of a compiled resource table (resources.arsc), to resolve an app's name.
+
+**Source:** AOSP `libs/androidfw/include/androidfw/ResourceTypes.h` (ResTable_header,
+ResTable_package, ResTable_type, ResTable_entry, Res_value); integers are little-endian.
+"""
+
+import struct
+
+from gaugenn.apps.manifest import StringPool, chunks
+
+_STRING_POOL, _PACKAGE, _TYPE = 0x0001, 0x0200, 0x0201
+_REFERENCE, _STRING = 0x01, 0x03
+_COMPLEX, _COMPACT = 0x1, 0x8
+_SPARSE, _SHORT_OFFSETS = 0x1, 0x2
+_NO_ENTRY32, _NO_ENTRY16 = 0xFFFF_FFFF, 0xFFFF
+_MAXIMUM_HOPS = 8
+
+
+def text_of(data: memoryview, resource: int) -> str | None:
+    """The text of a string resource in the default configuration, else in the first there is.
+
+    Args:
+        data: the whole resource table.
+        resource: its number: package, type (8 bits each) and entry (16 bits).
+
+    Returns:
+        None where the table is broken, has no such resource or it is no text.
+    """
+    if data.nbytes < 12:
+        return None
+    strings: StringPool | None = None
+    packages: list[tuple[int, int]] = []
+    for kind, start, end in chunks(data, 12):
+        if kind == _STRING_POOL and strings is None and end - start >= 28:
+            strings = StringPool(data[start:end])
+        elif kind == _PACKAGE and end - start >= 12:
+            packages.append((start, end))
+    if strings is None:
+        return None
+    for _ in range(_MAXIMUM_HOPS):
+        found = _value(data, packages, resource)
+        if found is None:
+            return None
+        kind, value = found
+        if kind == _STRING:
+            return strings.get(value)
+        if kind != _REFERENCE:
+            return None
+        resource = value
+    return None
+
+
+def _value(
+    data: memoryview, packages: list[tuple[int, int]], resource: int
+) -> tuple[int, int] | None:
+    """Kind and data of a resource's value."""
+    fallback: tuple[int, int] | None = None
+    for start, end in packages:
+        header, _, package = struct.unpack_from("<HII", data, start + 2)
+        if package != resource >> 24:
+            continue
+        for kind, at, stop in chunks(data[:end], start + header):
+            if kind != _TYPE or stop - at < 24 or data[at + 8] != resource >> 16 & 0xFF:
+                continue
+            found = _entry(data, at, stop, resource & 0xFFFF)
+            if found is None:
+                continue
+            size = int.from_bytes(data[at + 20 : at + 24], "little")
+            if not any(data[at + 24 : min(at + 20 + size, stop)]):  # the default configuration
+                return found
+            fallback = fallback or found
+    return fallback
+
+
+def _entry(data: memoryview, start: int, end: int, index: int) -> tuple[int, int] | None:
+    header, _, _, flags, _, count, first = struct.unpack_from("<HIBBHII", data, start + 2)
+    offset = _offset(data, start + header, end, count, flags, index)
+    if offset is None:
+        return None
+    at = start + first + offset
+    if at + 8 > end:
+        return None
+    size, entry_flags = struct.unpack_from("<HH", data, at)
+    if entry_flags & _COMPACT:
+        return (entry_flags >> 8, int.from_bytes(data[at + 4 : at + 8], "little"))
+    at += size
+    if entry_flags & _COMPLEX or at + 8 > end:
+        return None
+    kind, value = struct.unpack_from("<BI", data, at + 3)
+    return (kind, value)
+
+
+def _offset(
+    data: memoryview, table: int, end: int, count: int, flags: int, index: int
+) -> int | None:
+    """Offset of an entry behind the start of entries."""
+    count = min(count, (end - table) // 2)
+    if flags & _SPARSE:
+        for at in range(table, min(table + 4 * count, end - 3), 4):
+            number, quarter = struct.unpack_from("<HH", data, at)
+            if number == index:
+                return 4 * int(quarter)
+        return None
+    width = 2 if flags & _SHORT_OFFSETS else 4
+    at = table + width * index
+    if index >= count or at + width > end:
+        return None
+    value = int.from_bytes(data[at : at + width], "little")
+    if value == (_NO_ENTRY16 if width == 2 else _NO_ENTRY32):
+        return None
+    return 4 * value if width == 2 else value

@@ -1,0 +1,315 @@
+"""The machine that gaugenn runs on."""
+
+import hashlib
+import os
+import platform
+import re
+import selectors
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from gaugenn import __version__
+from gaugenn.devices import Device, Output, working_name
+from gaugenn.errors import DeviceError, StorageFullError, UsageError, is_storage_full
+from gaugenn.records import Environment, digest
+
+KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")
+"""What a command inherits. All else could change its speed: thread counts, allocators, preloads."""
+
+STDOUT_LIMIT_BYTES = 16 << 20
+STDERR_LIMIT_BYTES = 1 << 20
+POLL_S = 0.02
+"""How often the end of a process is looked for while it prints nothing."""
+GRACE_S = 1.0
+"""How long output is still read after the process has ended."""
+
+
+class HostDevice(Device):
+    """Runs commands here, each in a process group and a limit of memory of its own.
+
+    Pushed files are hard links where the working folder lies on the file's own disk, else copies.
+
+    Args:
+        folder: where the working folder is made; the system's temporary folder by default.
+        memory_limit_bytes: of private memory for each process; nine tenths of the machine's by
+            default, so that a greedy model fails instead of the machine.
+    """
+
+    def __init__(self, folder: Path | None = None, memory_limit_bytes: int | None = None) -> None:
+        total = _memory_bytes()
+        self._folder = folder
+        self._limit = memory_limit_bytes or (None if total is None else total * 9 // 10)
+        self._work: Path | None = None
+        self._pushed: dict[Path, tuple[Path, int, int]] = {}
+
+    def __enter__(self) -> Self:
+        """Makes the working folder."""
+        try:
+            if self._folder is not None:
+                self._folder.mkdir(parents=True, exist_ok=True)
+            self._work = Path(tempfile.mkdtemp(prefix="gaugenn-", dir=self._folder))
+        except OSError as error:
+            raise _broken(error, "cannot make a working folder") from error
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Removes the working folder."""
+        if self._work is not None:
+            shutil.rmtree(self._work, ignore_errors=True)
+            self._work = None
+            self._pushed.clear()
+
+    def info(self) -> Environment:
+        """What this machine is."""
+        with_blank_name = Environment(
+            environment_sha256="",
+            device="host",
+            device_kind="host",
+            operating_system=_operating_system(),
+            kernel=f"{platform.system()} {platform.release()}",
+            architecture=platform.machine(),
+            processor_model=_processor_model(),
+            logical_cores=os.cpu_count() or 1,
+            memory_bytes=_memory_bytes(),
+            maximum_frequency_hz=_maximum_frequency_hz(),
+            governor=_first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            gaugenn_version=__version__,
+        )
+        fields = asdict(with_blank_name)
+        del fields["environment_sha256"]
+        return Environment(environment_sha256=digest(fields), **fields)
+
+    def run(
+        self,
+        argv: Sequence[str],
+        *,
+        environment: Mapping[str, str] | None = None,
+        timeout_s: float = 600.0,
+    ) -> Output:
+        """Runs a command in the working folder; see `Device.run`."""
+        variables = {k: os.environ[k] for k in KEPT_VARIABLES if k in os.environ}
+        start = time.monotonic()
+        try:
+            process = subprocess.Popen(
+                list(argv),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                cwd=self._working_folder(),
+                env={**variables, **(environment or {})},
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise DeviceError(f"host: cannot start {argv[0]}: {error}") from error
+        try:
+            self._confine(process)
+            tails, timed_out = _drain(process, start + timeout_s)
+        finally:
+            _end_group(process)
+        wall_s = time.monotonic() - start
+        code = process.returncode
+        return Output(
+            exit_code=None if timed_out else 128 - code if code < 0 else code,
+            stdout=tails[0].decode("utf-8", "replace"),
+            stderr=tails[1].decode("utf-8", "replace"),
+            wall_s=wall_s,
+            timed_out=timed_out,
+        )
+
+    def push(self, local: Path, name: str) -> str:
+        """Links or copies a file into the working folder; see `Device.push`."""
+        target = self._working_folder() / working_name(name)
+        if not local.is_file():
+            raise UsageError(f"{local}: no such file to put into the working folder")
+        try:
+            state = local.stat()
+            identity = (local, state.st_mtime_ns, state.st_size)
+            if self._pushed.get(target) != identity:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.unlink(missing_ok=True)
+                _link_or_copy(local, target)
+                self._pushed[target] = identity
+        except OSError as error:
+            raise _broken(error, f"cannot put {local} into the working folder") from error
+        return str(target)
+
+    def pull(self, remote: str, local: Path) -> None:
+        """Copies a file out of the working folder; see `Device.pull`."""
+        try:
+            shutil.copyfile(remote, local)
+            same = _same(Path(remote), local)
+        except OSError as error:
+            raise _broken(error, f"cannot copy {remote} to {local}") from error
+        if not same:
+            raise DeviceError(f"host: the copy of {remote} differs; try again")
+
+    def load_average(self) -> float:
+        """Of the last minute."""
+        return os.getloadavg()[0]
+
+    def _working_folder(self) -> Path:
+        if self._work is None:
+            raise DeviceError("host: not open; use it as a context manager")
+        return self._work
+
+    def _confine(self, process: "subprocess.Popen[bytes]") -> None:
+        """Limits the private memory of the process and forbids core dumps, where Linux allows."""
+        try:
+            import resource
+
+            resource.prlimit(process.pid, resource.RLIMIT_CORE, (0, 0))
+            if self._limit is not None:
+                resource.prlimit(process.pid, resource.RLIMIT_DATA, (self._limit, self._limit))
+        except (ImportError, AttributeError, OSError, ValueError):
+            return
+
+
+def _drain(
+    process: "subprocess.Popen[bytes]", deadline: float
+) -> tuple[tuple[bytearray, bytearray], bool]:
+    """Reads both pipes until the process has ended or the deadline is over.
+
+    Returns:
+        The ends of standard output and standard error, and whether the deadline was reached.
+    """
+    tails = (bytearray(), bytearray())
+    limits = (STDOUT_LIMIT_BYTES, STDERR_LIMIT_BYTES)
+    ended: float | None = None
+    with selectors.DefaultSelector() as selector:
+        for index, pipe in enumerate((process.stdout, process.stderr)):
+            if pipe is not None:
+                selector.register(pipe, selectors.EVENT_READ, index)
+        while True:
+            now = time.monotonic()
+            if ended is None and _has_ended(process):
+                ended = now
+                _kill_group(process)
+            if ended is None and now >= deadline:
+                return tails, True
+            if ended is not None and (not selector.get_map() or now >= ended + GRACE_S):
+                return tails, False
+            for key, _ in _readable(selector, POLL_S if ended is None else GRACE_S):
+                block = os.read(key.fd, 1 << 16)
+                if not block:
+                    selector.unregister(key.fileobj)
+                tail, limit = tails[key.data], limits[key.data]
+                tail += block
+                if len(tail) > 2 * limit:
+                    del tail[:-limit]
+
+
+def _readable(
+    selector: selectors.BaseSelector, limit_s: float
+) -> list[tuple[selectors.SelectorKey, int]]:
+    if selector.get_map():
+        return selector.select(limit_s)
+    time.sleep(limit_s)
+    return []
+
+
+def _has_ended(process: "subprocess.Popen[bytes]") -> bool:
+    """Whether the process has ended. It is not reaped yet, so its number stays its group's."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end_group(process: "subprocess.Popen[bytes]") -> None:
+    """Kills whatever of the process group still lives, and reaps the process."""
+    _kill_group(process)
+    process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def _link_or_copy(local: Path, target: Path) -> None:
+    try:
+        os.link(local.resolve(), target)
+    except OSError:
+        shutil.copyfile(local, target)
+        if not _same(local, target):
+            raise DeviceError(f"host: the copy of {local} differs; try again") from None
+
+
+def _same(first: Path, second: Path) -> bool:
+    one, other = first.stat(), second.stat()
+    if os.path.samestat(one, other):
+        return True
+    return one.st_size == other.st_size and _sha256(first) == _sha256(second)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _broken(error: OSError, what: str) -> StorageFullError | DeviceError:
+    if is_storage_full(error):
+        return StorageFullError(f"host: {what}: {error}; free some room and try again")
+    return DeviceError(f"host: {what}: {error}")
+
+
+def _memory_bytes() -> int | None:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (ValueError, OSError):
+        return None
+
+
+def _operating_system() -> str:
+    try:
+        return platform.freedesktop_os_release().get("PRETTY_NAME", platform.system())
+    except OSError:
+        return platform.platform()
+
+
+def _processor_model() -> str:
+    """The CPU's name: x86 and some arm64 kernels print it, boards have it in the device tree.
+
+    Source: https://docs.kernel.org/filesystems/proc.html
+    """
+    try:
+        text = Path("/proc/cpuinfo").read_text(errors="replace")
+    except OSError:
+        text = ""
+    found = re.search(r"^(?:model name|Hardware|Model)\s*:\s*(.+)$", text, re.MULTILINE)
+    tree = _first_line("/proc/device-tree/model")
+    return found.group(1).strip() if found else tree or platform.processor() or platform.machine()
+
+
+def _maximum_frequency_hz() -> int | None:
+    """The fastest core's limit; the kernel states it in kHz, virtual machines not at all.
+
+    Source: https://docs.kernel.org/admin-guide/pm/cpufreq.html
+    """
+    found = []
+    for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/cpuinfo_max_freq"):
+        line = _first_line(str(path))
+        if line is not None and line.isdecimal():
+            found.append(int(line) * 1000)
+    return max(found, default=None)
+
+
+def _first_line(path: str) -> str | None:
+    try:
+        return Path(path).read_text(errors="replace").split("\n")[0].strip("\0 ") or None
+    except OSError:
+        return None

@@ -1,0 +1,85 @@
+"""What is here, what is missing, and the command that brings it."""
+
+import importlib.util
+import shutil
+import sys
+from dataclasses import dataclass
+
+from gaugenn import plugins
+from gaugenn.devices.host import HostDevice
+from gaugenn.engines import Engine
+from gaugenn.engines._environments import cache_folder, find
+from gaugenn.formats import readers
+
+ROOM_WANTED_BYTES = 2 << 30
+"""Free disk that the default engines and a small study need."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that gaugenn uses.
+
+    Attributes:
+        ok: it is here.
+        name: what it is.
+        found: what was found, or what is missing for want of it.
+        remedy: the one command that brings it; None where it is here or no command can.
+    """
+
+    ok: bool
+    name: str
+    found: str
+    remedy: str | None = None
+
+
+def doctor() -> tuple[Check, ...]:
+    """Looks at the interpreter, the disk, the formats, the engines and the devices."""
+    return (_python(), *_disk(), _formats(), *_engines(), _host())
+
+
+def _python() -> Check:
+    has_venv = importlib.util.find_spec("venv") and importlib.util.find_spec("ensurepip")
+    version = ".".join(str(part) for part in sys.version_info[:3])
+    if has_venv:
+        return Check(ok=True, name="Python", found=f"{version}, with venv")
+    lacking = f"{version}, without venv: engines cannot be installed"
+    return Check(ok=False, name="Python", found=lacking, remedy="apt-get install python3-venv")
+
+
+def _disk() -> tuple[Check, ...]:
+    folder = cache_folder()
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    free = shutil.disk_usage(there).free
+    found = f"{folder}: {free / 1e9:.1f} GB free"
+    return (Check(ok=free >= ROOM_WANTED_BYTES, name="cache", found=found),)
+
+
+def _formats() -> Check:
+    return Check(ok=True, name="formats", found=", ".join(sorted(readers())))
+
+
+def _engines() -> tuple[Check, ...]:
+    loaded = plugins.load_all("gaugenn.engines", Engine)  # type: ignore[type-abstract]
+    checks = []
+    for name, kind in loaded.items():
+        engine = kind()
+        if not engine.by_default:
+            continue
+        there = find(engine, engine.default_version) is not None
+        label = f"{name}=={engine.default_version}"
+        checks.append(
+            Check(
+                ok=there,
+                name=f"engine {name}",
+                found=label if there else f"{label} is not installed: no {name} runs",
+                remedy=None if there else f"gaugenn engines install {name}",
+            )
+        )
+    return tuple(checks)
+
+
+def _host() -> Check:
+    info = HostDevice().info()
+    memory = "" if info.memory_bytes is None else f", {info.memory_bytes / 2**30:.0f} GiB"
+    found = f"{info.processor_model}, {info.logical_cores} cores{memory}, {info.operating_system}"
+    return Check(ok=True, name="device host", found=found)

@@ -1,0 +1,83 @@
+"""What engines that are Python wheels have in common: the worker's text, command line and answer."""
+
+import hashlib
+import inspect
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import ClassVar
+
+from gaugenn.engines import Engine, _worker
+from gaugenn.errors import EngineError, FormatError
+from gaugenn.records import Job, Timings, from_plain
+
+
+class WheelEngine(Engine):
+    """An engine whose file holds an `Adapter` for the worker beside the engine itself."""
+
+    adapter: ClassVar[type[_worker.Adapter]]
+
+    def worker(self) -> str:
+        """The worker's program text: a file of its own, for any Python with numpy and the wheel."""
+        return "\n\n".join(
+            (
+                inspect.getsource(_worker),
+                inspect.getsource(self.adapter),
+                f"main({self.adapter.__name__})\n",
+            )
+        )
+
+    def command(self, job: Job, program: Sequence[str], model_paths: Sequence[str]) -> list[str]:
+        """The worker with the job as JSON; see `Engine.command`."""
+        order = _worker.Order(
+            model_paths=tuple(model_paths),
+            input_shapes=tuple((i.name, i.shape) for i in job.input_shapes),
+            processor=job.processor,
+            precision=job.precision,
+            threads=job.threads,
+            affinity=job.affinity,
+            batch=job.batch,
+            warmup_minimum_count=job.warmup_minimum_count,
+            warmup_minimum_s=job.warmup_minimum_s,
+            steady_minimum_count=job.steady_minimum_count,
+            steady_minimum_s=job.steady_minimum_s,
+            launch_maximum_s=job.launch_maximum_s,
+            seed=job.seed,
+        )
+        return [*program, json.dumps(asdict(order), separators=(",", ":"))]
+
+    def parse(self, stdout: str, stderr: str) -> Timings:
+        """The worker's last line; see `Engine.parse`."""
+        word, value = _answer(stdout)
+        if word == "refused":
+            phase, reason = value.get("phase"), value.get("reason")
+            raise EngineError(f"{phase}: {reason}{self.explanation(stderr)}")
+        return from_plain(Timings, value, "the worker's result")
+
+    def explanation(self, stderr: str) -> str:
+        """What the library printed about a refusal that its answer does not say, or ""."""
+        del stderr
+        return ""
+
+    def last_phase(self, stdout: str) -> str | None:
+        """The last phase that the worker entered."""
+        phases = [line for line in stdout.splitlines() if line.startswith("gaugenn-phase ")]
+        return phases[-1].split()[1] if phases and len(phases[-1].split()) == 2 else None
+
+
+def _answer(stdout: str) -> tuple[str, dict[str, object]]:
+    for line in reversed(stdout.splitlines()):
+        word, _, rest = line.partition(" ")
+        if word not in ("gaugenn-result", "gaugenn-refused"):
+            continue
+        digest, _, text = rest.partition(" ")
+        if hashlib.sha256(text.encode()).hexdigest() != digest:
+            raise FormatError("the worker's answer does not have the digest it states")
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise FormatError(f"the worker's answer is no JSON: {error}") from error
+        if not isinstance(value, dict):
+            raise FormatError("the worker's answer is no JSON object")
+        return word.removeprefix("gaugenn-"), value
+    raise FormatError("the worker ended without an answer")

@@ -1,0 +1,122 @@
+"""ONNX Runtime with its CPU execution provider and its default graph optimisations (all of them)."""
+
+import importlib
+from typing import ClassVar
+
+import numpy as np
+
+from gaugenn.engines import TimingSemantics
+from gaugenn.engines._wheel import WheelEngine
+from gaugenn.engines._worker import Adapter, Array, InputSpec, Refusal
+from gaugenn.records import Precision, Processor
+
+
+class OnnxRuntimeAdapter(Adapter):
+    """`InferenceSession` loads and prepares; inputs and outputs are bound outside the inference.
+
+    Where an output is no tensor (a list, a map) it cannot be bound: then `run` is timed with its
+    copies, and the note `output-copy-timed` says so.
+    """
+
+    distribution = "onnxruntime"
+    phases = "load+prepare"
+
+    def start(self) -> None:
+        """Imports the library; its warnings about models are not wanted, its errors are raised."""
+        self.library = importlib.import_module("onnxruntime")
+        self.library.set_default_logger_severity(3)
+
+    def load(self) -> None:
+        """Parses, optimises and plans, all in one call."""
+        options = self.library.SessionOptions()
+        options.intra_op_num_threads = self.order.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        self.session = self.library.InferenceSession(
+            self.order.model_paths[0], options, providers=["CPUExecutionProvider"]
+        )
+        self.providers = list(self.session.get_providers())
+
+    def inputs(self) -> list[InputSpec]:
+        """The graph's inputs without those that have a default."""
+        types = {
+            "float": "float32",
+            "double": "float64",
+            **{n: n for n in ("float16", "bfloat16", "bool", "string")},
+            **{f"{u}int{bits}": f"{u}int{bits}" for u in ("", "u") for bits in (8, 16, 32, 64)},
+        }
+        specs = []
+        for item in self.session.get_inputs():
+            element = item.type.removeprefix("tensor(").removesuffix(")")
+            if not item.type.startswith("tensor(") or element not in types:
+                raise Refusal(
+                    f"input {item.name!r} is a {item.type}, for which no values are known"
+                )
+            shape = tuple(size if isinstance(size, int) else -1 for size in item.shape)
+            specs.append(InputSpec(name=item.name, dtype=types[element], shape=shape))
+        return specs
+
+    def feed(self, arrays: list[Array]) -> None:
+        """Binds the input where it lies."""
+        names = [item.name for item in self.session.get_inputs()]
+        self.arrays = dict(zip(names, arrays, strict=True))
+        self.names = [item.name for item in self.session.get_outputs()]
+        self.binding = None
+        if any(not item.type.startswith("tensor(") for item in self.session.get_outputs()):
+            self.notes.append("output-copy-timed")
+            return
+        self.binding = self.session.io_binding()
+        for name, array in self.arrays.items():
+            self.binding.bind_cpu_input(name, array)
+        for name in self.names:
+            self.binding.bind_output(name, "cpu")
+
+    def invoke(self) -> None:
+        """One inference."""
+        if self.binding is None:
+            self.values = self.session.run(None, self.arrays)
+        else:
+            self.session.run_with_iobinding(self.binding)
+
+    def outputs(self) -> list[tuple[str, Array]]:
+        """Copies of the outputs; lists and maps are flattened to their numbers."""
+        values = self.values if self.binding is None else self.binding.copy_outputs_to_cpu()
+        return [(n, self.flat(v)) for n, v in zip(self.names, values, strict=True)]
+
+    def flat(self, value: object) -> Array:
+        """An output as an array."""
+        if isinstance(value, np.ndarray):
+            return value
+        items = list(value.values()) if isinstance(value, dict) else value
+        if isinstance(items, list):
+            parts = [self.flat(item).reshape(-1) for item in items]
+            return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+        return np.asarray(value)
+
+    def observed_processor(self) -> str | None:
+        """The session's provider."""
+        return "cpu" if self.providers == ["CPUExecutionProvider"] else None
+
+    def observed_threads(self) -> int | None:
+        """What the session was made with."""
+        return int(self.session.get_session_options().intra_op_num_threads) or None
+
+
+class OnnxRuntime(WheelEngine):
+    """ONNX Runtime on the CPU."""
+
+    title = "ONNX Runtime"
+    spec = "https://onnxruntime.ai/docs/api/python/api_summary.html"
+    formats = ("onnx", "ort")
+    processors = (Processor.CPU,)
+    precisions = (Precision.AS_STORED,)
+    distribution = "onnxruntime"
+    module = "onnxruntime"
+    default_version = "1.31.1"
+    adapter: ClassVar[type[Adapter]] = OnnxRuntimeAdapter
+    timing_semantics = TimingSemantics(
+        real_weights=True,
+        input_preparation_timed=False,
+        output_copy_timed=False,
+        raw_samples=True,
+    )

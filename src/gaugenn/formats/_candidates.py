@@ -1,0 +1,90 @@
+"""Which names make a file worth a row, whatever its bytes are.
+
+Content decides what a file is; the name only nominates. Without nomination an unclaimed file is
+dropped silently, with it the study records why nothing could read it.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterable
+
+HISTORIC = frozenset(
+    """
+    .armnn .bigdl .bin .bson .caffemodel .cfg .cfg.ncnn .chkpt .ckpt .cmf .cntk .dlc .dms
+    .dnn .engine .graphdef .h5 .hd5 .hdf5 .index .joblib .joblib.z .json .keras .lite .mar
+    .meta .mlmodel .mnn .model .ms .nn .npy .npz .onnx .paddle .param .params .pb .pbtxt
+    .pdmodel .pdparams .pickle .pkl .pkl.z .prototxt .pt .pt1 .pth .pyt .rknn .t7 .tar
+    .tar.gz .tckpt .tfl .tflite .tmfile .tnnmodel .tnnproto .trt .txt .uff .uff.txt .weights
+    .weights.ncnn .xml .zip __model__
+    """.split()  # noqa: SIM905
+)
+"""The 69 distinct extensions that the Netron viewer registered in April 2021, frozen so that
+snapshots years apart are counted by one rule. The in-the-wild study of that month searched for files
+of 69 formats, taken from the same viewer. `__model__` is a whole base name.
+
+**Source:** https://github.com/lutzroeder/netron; Almeida et al., "Smart at what cost? Characterising
+Mobile Deep Neural Networks in the wild", IMC 2021, https://arxiv.org/abs/2109.13963.
+"""
+
+ADDED = frozenset(
+    """
+    .androidmodel .caffe .circle .daq .dat .data .feathermodel .gguf .kmodel .litertlm
+    .mindir .mlmodelc .mlpackage .modle .nb .om .ort .pdiparams .proto .ptd .pte .ptl .rf
+    .rpnmodel .safetensors .task .tensorflow .timfile .xnn
+    """.split()  # noqa: SIM905
+)
+"""Extensions of formats that came later, and names seen in apps (`.modle` is no slip of ours)."""
+
+GENERIC = frozenset(
+    """
+    .bin .bson .cfg .dat .data .index .json .meta .params .proto .rf .tar .tar.gz .task .txt
+    .xml .zip
+    """.split()  # noqa: SIM905
+)
+"""Extensions that say nothing about neural networks; such a file is suspected of hiding a model only
+when more of its name says so."""
+
+_WORDS = re.compile(
+    r"model|modle|detect|recogni|track|trained|face|ocr|seg(?:ment|$|[^a-z])|landmark|classif"
+    r"|encoder|decoder|weights|neural|network|tflite|ncnn|onnx|mnn|caffe|yolo|(?:mobile|res|unet)net"
+)
+_FOLDERS = frozenset(
+    """
+    model models ml ai nn dnn net nets mlmodels aimodels tflite ncnn mnn tnn onnx snpe
+    """.split()  # noqa: SIM905
+)
+"""Words seen in names and asset folders of models in apps."""
+
+
+def nomination(name: str, more: Iterable[str] = ()) -> str | None:
+    """The suffix that makes a file a candidate, longest first; `__model__` as a whole name.
+
+    Args:
+        name: file name or member path.
+        more: further suffixes, with dots.
+
+    Returns:
+        The suffix in lower case, or None.
+    """
+    base = posixpath.basename(name.replace("\\", "/")).lower()
+    known = HISTORIC | ADDED | frozenset(more)
+    if base == "__model__":
+        return base
+    parts = base.split(".")
+    for start in range(1, len(parts)):
+        suffix = "." + ".".join(parts[start:])
+        if suffix in known:
+            return suffix
+    return None
+
+
+def is_model_like(name: str) -> bool:
+    """Whether folder or file name speak of a model: `assets/ml/x.dat`, `face_detect`, `a.tflite.enc`.
+
+    Stronger than `nomination` for generic suffixes, weaker for all others.
+    """
+    *folders, base = name.replace("\\", "/").lower().split("/")
+    if _FOLDERS.intersection(folders) or _WORDS.search(base):
+        return True
+    inner = {f".{part}" for part in base.split(".")[1:]}
+    return bool(inner & ((HISTORIC | ADDED) - GENERIC))

@@ -1,0 +1,113 @@
+"""A distinct model becomes its numbers. One call a model, in a worker process."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+
+from gaugenn.analysis.summary import summarise
+from gaugenn.content import Content, open_file
+from gaugenn.errors import FormatError, StoreError
+from gaugenn.execute import Executor
+from gaugenn.formats import read_model
+from gaugenn.pipeline import Watcher
+from gaugenn.pipeline.scan import as_failure
+from gaugenn.records import FileKind, LayerRecord, ModelFile, ModelRecord
+from gaugenn.store import Blobs, Study
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    files: tuple[ModelFile, ...]
+    blobs: Path
+
+
+def analyse(study: Study, executor: Executor, watcher: Watcher) -> None:
+    """Reads every distinct model that has no row yet, and stores what it is and costs."""
+    with study.connect() as connection:
+        listed = connection.execute(
+            "SELECT DISTINCT ON (model_sha256, position) model_sha256, position, name, sha256,"
+            " size_bytes, format FROM model_files"
+            " WHERE model_sha256 NOT IN (SELECT model_sha256 FROM models)"
+            " ORDER BY model_sha256, position, name"
+        ).fetchall()
+    files = [
+        ModelFile(
+            model_sha256=model,
+            position=position,
+            name=name,
+            sha256=sha256,
+            size_bytes=size,
+            format=format_name,
+        )
+        for model, position, name, sha256, size, format_name in listed
+    ]
+    tasks = [
+        _Task(files=tuple(parts), blobs=study.path / "blobs")
+        for _, parts in groupby(files, key=lambda part: part.model_sha256)
+    ]
+    watcher.begin("analyse", len(tasks))
+    for outcome in executor.map(_analyse_model, tasks):
+        first = outcome.item.files[0]
+        if outcome.error is not None:
+            study.write([as_failure("analyse", first.model_sha256, outcome.error)])
+            watcher.step("analyse", first.name, str(outcome.error))
+            continue
+        record, layers = outcome.value  # type: ignore[misc]
+        study.write([*layers, record])
+        watcher.step("analyse", first.name, record.error or f"{record.nodes} nodes")
+    watcher.end("analyse")
+
+
+def examine(
+    content: Content, model_sha256: str, size_bytes: int, claimed: str | None
+) -> tuple[ModelRecord, tuple[LayerRecord, ...]]:
+    """Reads a model and counts it; a refusal is a record of kind INVALID with the reason.
+
+    Args:
+        content: the graph file, with its companions as neighbours.
+        model_sha256: the identity to record.
+        size_bytes: of all files together.
+        claimed: the format whose signature the file carries.
+    """
+    try:
+        model = read_model(content)
+        record, layers = summarise(model, model_sha256=model_sha256, size_bytes=size_bytes)
+    except FormatError as error:
+        refused = ModelRecord(
+            model_sha256=model_sha256,
+            kind=FileKind.INVALID,
+            format=claimed,
+            size_bytes=size_bytes,
+            error=str(error),
+        )
+        return refused, ()
+    return record, layers
+
+
+def _analyse_model(task: _Task) -> tuple[ModelRecord, tuple[LayerRecord, ...]]:
+    graph = task.files[0]
+    size_bytes = sum(part.size_bytes for part in task.files)
+    content = model_content(task.files, Blobs(task.blobs))
+    return examine(content, graph.model_sha256, size_bytes, graph.format)
+
+
+def model_content(files: Sequence[ModelFile], blobs: Blobs) -> Content:
+    """A stored model as it lay in its package: the graph file, its companions as neighbours.
+
+    Raises:
+        StoreError: a blob is missing or was changed.
+    """
+    parts = {part.name: part.sha256 for part in files}
+
+    def part(name: str) -> Content | None:
+        sha256 = parts.get(name)
+        if sha256 is None:
+            return None
+        blobs.verify(sha256)
+        return replace(open_file(blobs.path(sha256), name=name), neighbours=part)
+
+    content = part(files[0].name)
+    if content is None:
+        raise StoreError(f"model {files[0].model_sha256} has no graph file")
+    return content

@@ -1,0 +1,341 @@
+"""A package (or a lone model file) becomes rows and blobs. One call a file, in a worker process."""
+
+import posixpath
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import compress
+from pathlib import Path
+
+from gaugenn.apps.archive import is_zip
+from gaugenn.apps.scan import describe
+from gaugenn.apps.walk import Member, Package
+from gaugenn.content import Content, open_file
+from gaugenn.errors import GaugennError, LimitError, PackageError, UsageError
+from gaugenn.execute import Executor
+from gaugenn.formats import (
+    HEAD_BYTES,
+    Identification,
+    identify,
+    identify_head,
+    is_nominated,
+    readers,
+)
+from gaugenn.pipeline import Watcher
+from gaugenn.pipeline.discover import FoundFile, discover
+from gaugenn.records import (
+    App,
+    AppFile,
+    Failure,
+    FileKind,
+    ModelFile,
+    PackageKind,
+    model_digest,
+)
+from gaugenn.store import Blobs, Record, Study
+
+PACKAGE_SUFFIXES = (".apk", ".xapk", ".apks", ".apkm", ".aab", ".obb", ".ipa")
+"""Names that make a file worth a row even if it is no package. Other zips are found by content."""
+
+_PLAIN_SUFFIX = re.compile(r"(\.[A-Za-z0-9_-]{1,16}){1,3}")
+
+ROWS_LIMIT = 100_000
+"""Candidates kept of one package; a package with more gets the note `limit-candidates`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A file that is, or by its name could be, a model.
+
+    Attributes:
+        path: path inside the package, or the file's own name.
+        size_bytes: inflated size.
+        kind: as far as the bytes tell before the graph is read.
+        format: the reader that claims it, or whose weights it holds.
+        content: the bytes; None where they could not be had.
+        companions: the other files of the model.
+        entropy_bits: where it was measured.
+        error: why it is not a model.
+    """
+
+    path: str
+    size_bytes: int
+    kind: FileKind
+    format: str | None = None
+    content: Content | None = None
+    companions: tuple[Content, ...] = ()
+    entropy_bits: float | None = None
+    error: str | None = None
+
+    @property
+    def contents(self) -> tuple[Content, ...]:
+        """The graph file and its companions."""
+        return () if self.content is None else (self.content, *self.companions)
+
+    def files(self) -> tuple[ModelFile, ...]:
+        """The files of this model, the graph first. Reads and hashes all of them."""
+        if self.kind is not FileKind.MODEL or self.content is None or self.format is None:
+            return ()
+        parts = self.contents
+        names = _canonical_names(self)
+        digests = [part.sha256() for part in parts]
+        identity = model_digest(tuple(zip(names, digests, strict=True)))
+        return tuple(
+            ModelFile(
+                model_sha256=identity,
+                position=position,
+                name=name,
+                sha256=sha256,
+                size_bytes=part.size_bytes,
+                format=self.format,
+            )
+            for position, (name, sha256, part) in enumerate(zip(names, digests, parts, strict=True))
+        )
+
+
+def _canonical_names(candidate: Candidate) -> list[str]:
+    """Names that do not depend on what the app calls its model: `model.param`, `model.bin`.
+
+    Weights that are found by the graph's stem keep their suffix; files that the graph refers to by
+    name (ONNX external data) keep that name, relative to the graph's folder.
+    """
+    graph, *others = candidate.contents
+    folder = posixpath.dirname(graph.name) or "."
+    relative = [posixpath.relpath(other.name, folder) for other in others]
+    paired = readers()[candidate.format].weights_suffixes if candidate.format else ()
+    by_stem = [name.lower().endswith(paired) if paired else False for name in relative]
+    stem = graph.file_name.rpartition(".")[0] or graph.file_name
+    for name in compress(relative, by_stem):
+        common = posixpath.commonprefix([graph.file_name, name])
+        stem = min(stem, common.rpartition(".")[0] or stem, key=len)
+    kept = (
+        _renamed(name, stem) if renamed else name
+        for name, renamed in zip(relative, by_stem, strict=True)
+    )
+    return [_renamed(graph.file_name, stem), *kept]
+
+
+def _renamed(name: str, stem: str) -> str:
+    suffix = name.removeprefix(stem)
+    return "model" + (suffix if _PLAIN_SUFFIX.fullmatch(suffix) else "")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    found: FoundFile
+    blobs: Path
+
+
+def candidates(package: Package) -> Iterator[Candidate]:
+    """Every file of a package that deserves a row, in the package's order."""
+    for member in package.walk(_not_a_format):
+        found = _candidate(member)
+        if found is not None:
+            yield found
+
+
+def lone_candidate(content: Content) -> Candidate | None:
+    """A file outside any package, or None where neither bytes nor name speak of a model."""
+    found = identify(content)
+    return _from_identification(content, found) if _worth_a_row(found) else None
+
+
+def is_package(content: Content) -> bool:
+    """Whether to open a file as a package: by its name, or a zip that no model format claims."""
+    if content.has_suffix(*PACKAGE_SUFFIXES):
+        return True
+    head = content.head(HEAD_BYTES)
+    early = identify_head(content.name, head, content.size_bytes)
+    return is_zip(head) and (early is None or not early.formats)
+
+
+def scan(paths: Iterable[Path | str], study: Study, executor: Executor, watcher: Watcher) -> None:
+    """Scans every package and lone model under the paths that the study does not hold yet.
+
+    Raises:
+        UsageError: a path does not exist, or the paths hold no file at all.
+        StorageFullError: the study's disk is full; what was written stays.
+    """
+    files: list[FoundFile] = []
+    failures: list[Failure] = []
+    for item in discover(paths):
+        (files if isinstance(item, FoundFile) else failures).append(item)  # type: ignore[arg-type]
+    if not files and not failures:
+        raise UsageError("the given paths hold no file")
+    known_apps, known_failures = _known(study)
+    study.write(f for f in failures if (f.stage, f.subject) not in known_failures)
+    todo = [
+        _Task(found=found, blobs=study.path / "blobs")
+        for found in files
+        if (str(found.path), found.size_bytes, found.modified_ns) not in known_apps
+    ]
+    watcher.begin("scan", len(todo))
+    for outcome in executor.map(_scan_file, todo):
+        subject = str(outcome.item.found.path)
+        if outcome.error is not None:
+            failure = as_failure("scan", subject, outcome.error)
+            if ("scan", subject) not in known_failures:
+                study.write([failure])
+            watcher.step("scan", subject, failure.message)
+            continue
+        rows = outcome.value or ()
+        study.write(rows)
+        watcher.step("scan", subject, _remark(rows))
+    watcher.end("scan")
+
+
+def as_failure(stage: str, subject: str, error: Exception) -> Failure:
+    """An error as a row."""
+    return Failure(
+        stage=stage,
+        subject=subject,
+        error=type(error).__name__,
+        message=str(error) or repr(error),
+        transient=isinstance(error, OSError) or not isinstance(error, GaugennError),
+    )
+
+
+def _known(study: Study) -> tuple[set[tuple[object, ...]], set[tuple[object, ...]]]:
+    with study.connect() as connection:
+        apps = connection.execute("SELECT path, size_bytes, modified_ns FROM apps").fetchall()
+        failures = connection.execute("SELECT stage, subject FROM all_failures").fetchall()
+    return set(apps), set(failures)
+
+
+def _scan_file(task: _Task) -> tuple[Record, ...]:
+    found = task.found
+    content = open_file(found.path)
+    rows = _CandidateRows(Blobs(task.blobs))
+    if is_package(content):
+        described = describe(
+            content, modified_ns=found.modified_ns, each=rows.look, descend=_not_a_format
+        )
+        app, evidence = described.app, described.evidence
+        if rows.cut:
+            app = replace(app, notes=(*app.notes, "limit-candidates"))
+    else:
+        lone = lone_candidate(content)
+        if lone is None:
+            return ()
+        rows.add(replace(lone, path=content.file_name))
+        evidence = ()
+        app = App(
+            path=content.name,
+            app_sha256=content.sha256(),
+            size_bytes=content.size_bytes,
+            modified_ns=found.modified_ns,
+            kind=PackageKind.FILE,
+        )
+    return (*rows.finished(app.app_sha256), *evidence, app)
+
+
+class _CandidateRows:
+    """Rows and blobs of one file's candidates. Holds one candidate's bytes at a time."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self.cut = False
+        self._blobs = blobs
+        self._files: list[AppFile] = []
+        self._models: dict[str, tuple[ModelFile, ...]] = {}
+        self._owners: dict[str, str] = {}
+
+    def look(self, member: Member) -> None:
+        """Takes a member in when it is a candidate."""
+        candidate = _candidate(member)
+        if candidate is not None:
+            self.add(candidate)
+
+    def add(self, candidate: Candidate) -> None:
+        """Stores a candidate's bytes and remembers its row."""
+        if len(self._files) >= ROWS_LIMIT:
+            self.cut = True
+            return
+        parts = candidate.files()
+        for part, file in zip(parts, candidate.contents, strict=False):
+            self._blobs.put(file.data, part.sha256)
+            self._owners[file.name] = part.model_sha256
+        if parts:
+            self._models[parts[0].model_sha256] = parts
+        content = candidate.content
+        own = parts[0].sha256 if parts else None if content is None else content.sha256()
+        self._files.append(
+            AppFile(
+                app_sha256="",
+                member=candidate.path,
+                size_bytes=candidate.size_bytes,
+                sha256=own,
+                kind=candidate.kind,
+                format=candidate.format,
+                entropy_bits=candidate.entropy_bits,
+                error=candidate.error,
+            )
+        )
+        if parts:
+            self._owners[candidate.path] = parts[0].model_sha256
+
+    def finished(self, app_sha256: str) -> list[Record]:
+        """All rows; a weights file now knows the model it belongs to."""
+        owned = (
+            replace(row, app_sha256=app_sha256, model_sha256=self._owners.get(row.member))
+            for row in self._files
+        )
+        return [*owned, *(part for parts in self._models.values() for part in parts)]
+
+
+def _candidate(member: Member) -> Candidate | None:
+    if member.error is not None:
+        nominated = is_nominated(member.path)
+        if not nominated and not isinstance(member.error, LimitError):
+            return None
+        return Candidate(
+            path=member.path,
+            size_bytes=member.size_bytes,
+            kind=FileKind.UNKNOWN,
+            error=str(member.error),
+        )
+    early = identify_head(member.path, member.head(), member.size_bytes)
+    if early is not None and not _worth_a_row(early):
+        return None
+    try:
+        content = member.content()
+    except (PackageError, LimitError) as error:
+        return Candidate(
+            path=member.path,
+            size_bytes=member.size_bytes,
+            kind=FileKind.INVALID if early is not None and early.formats else FileKind.UNKNOWN,
+            format=early.formats[0] if early is not None and early.formats else None,
+            error=str(error),
+        )
+    found = identify(content)
+    return _from_identification(content, found) if _worth_a_row(found) else None
+
+
+def _from_identification(content: Content, found: Identification) -> Candidate:
+    claimed = found.formats[0] if found.formats else None
+    is_model = found.kind is FileKind.MODEL and claimed is not None
+    return Candidate(
+        path=content.name,
+        size_bytes=content.size_bytes,
+        kind=found.kind,
+        format=claimed,
+        content=content,
+        companions=readers()[claimed].companions(content) if is_model and claimed else (),
+        entropy_bits=found.entropy_bits,
+        error=found.reason,
+    )
+
+
+def _worth_a_row(found: Identification) -> bool:
+    return found.kind is not FileKind.UNKNOWN or (found.nominated and not found.generic)
+
+
+def _not_a_format(member: Member) -> bool:
+    """Containers that a model format claims whole (a PyTorch file is a zip) are not walked."""
+    early = identify_head(member.path, member.head(), member.size_bytes)
+    return early is None or not early.formats
+
+
+def _remark(rows: tuple[Record, ...]) -> str:
+    count = len({row.model_sha256 for row in rows if isinstance(row, ModelFile)})
+    errors = [row.error for row in rows if isinstance(row, App) and row.error]
+    return errors[0] if errors else f"{count} models" if count != 1 else "1 model"

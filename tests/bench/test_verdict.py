@@ -1,0 +1,205 @@
+"""Each reason is given where it must be and nowhere else."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import pytest
+
+from gaugenn.bench.verdict import (
+    INVALID_RULES,
+    SEMIVALID_RULES,
+    Case,
+    Validity,
+    Verdict,
+    verdict,
+)
+from gaugenn.engines import TimingSemantics
+from gaugenn.records import (
+    Environment,
+    Job,
+    OutputStatistics,
+    Processor,
+    Run,
+    RunStatus,
+    Timings,
+)
+
+OUTPUT = OutputStatistics(
+    name="y",
+    dtype="float32",
+    shape=(1, 10),
+    sha256="1" * 64,
+    minimum=-1.0,
+    maximum=1.0,
+    mean=0.1,
+    standard_deviation=0.5,
+    not_finite=0,
+)
+TIMINGS = Timings(
+    load_s=0.01,
+    prepare_s=0.01,
+    first_s=0.02,
+    warmup_s=(0.01,) * 3,
+    steady_s=(0.010, 0.0101, 0.0099) * 10,
+    phases="load, prepare",
+    peak_memory_bytes=1 << 26,
+    load_memory_bytes=1 << 25,
+    process_cpu_s=0.3,
+    timer_resolution_s=1e-7,
+    outputs=(OUTPUT,),
+    input_sha256="2" * 64,
+    engine_version="1",
+    observed_processor=Processor.CPU,
+    observed_precision=None,
+    observed_threads=1,
+)
+RUN = Run(
+    job_sha256="3" * 64,
+    launch=0,
+    status=RunStatus.OK,
+    reason=None,
+    timings=TIMINGS,
+    started_at="2026-01-01T00:00:00+00:00",
+    wall_s=1.0,
+    load_average=0.5,
+    environment_sha256="4" * 64,
+    argv=(),
+    log_tail="",
+)
+ENVIRONMENT = Environment(
+    environment_sha256="4" * 64,
+    device="host",
+    device_kind="host",
+    operating_system="",
+    kernel="",
+    architecture="",
+    processor_model="",
+    logical_cores=2,
+    memory_bytes=None,
+    maximum_frequency_hz=2_000_000_000,
+    governor=None,
+    gaugenn_version="0",
+)
+JOB = Job(model_sha256="5" * 64, format="onnx", engine="x", engine_version="1", device="host")
+SEMANTICS = TimingSemantics(
+    real_weights=True, input_preparation_timed=False, output_copy_timed=False, raw_samples=True
+)
+
+
+def run(**changes: object) -> Run:
+    """A good launch with other timings."""
+    return dataclasses.replace(RUN, timings=dataclasses.replace(TIMINGS, **changes))  # type: ignore[arg-type]
+
+
+def judged(
+    runs: Sequence[Run] = (RUN,) * 5,
+    job: Job = JOB,
+    semantics: TimingSemantics = SEMANTICS,
+    macs: int | None = None,
+) -> Verdict:
+    case = Case(job=job, runs=runs, semantics=semantics, environment=ENVIRONMENT, macs=macs)
+    return verdict(case)
+
+
+def with_one(odd: Run) -> list[Run]:
+    return [RUN, RUN, odd, RUN, RUN]
+
+
+def output(**changes: object) -> tuple[OutputStatistics, ...]:
+    return (dataclasses.replace(OUTPUT, **changes),)  # type: ignore[arg-type]
+
+
+def test_good_launches_are_valid() -> None:
+    assert judged(macs=300_000_000) == Verdict(validity=Validity.VALID, reasons=())
+
+
+def test_no_launch_that_ended_well_is_no_result() -> None:
+    failed = dataclasses.replace(RUN, status=RunStatus.CRASHED, timings=None)
+    for runs in ([], [failed], [run(steady_s=())]):
+        assert judged(runs) == Verdict(validity=Validity.INVALID, reasons=("no_result",))
+
+
+SEMIVALID_CASES: list[tuple[str, Run]] = [
+    ("launches_failed", dataclasses.replace(RUN, status=RunStatus.TIMEOUT, timings=None)),
+    ("few_samples", run(steady_s=(0.01,) * 19, process_cpu_s=0.19)),
+    ("repeats_differ", run(steady_s=(0.012,) * 30, process_cpu_s=0.36)),
+    ("not_flat", run(steady_s=(0.01,) * 15 + (0.0107,) * 15, process_cpu_s=0.31)),
+    ("background_load", run(process_cpu_s=0.2)),
+    ("background_load", dataclasses.replace(RUN, load_average=2.5)),
+    ("clock_coarse", run(timer_resolution_s=2e-4)),
+    ("output_not_finite", run(outputs=output(not_finite=1))),
+    ("output_zero", run(notes=("outputs-all-zero",))),
+    ("output_changes", run(notes=("outputs-change",))),
+]
+
+
+@pytest.mark.parametrize(("reason", "odd"), SEMIVALID_CASES)
+def test_one_odd_launch_of_five_gives_exactly_its_reason(reason: str, odd: Run) -> None:
+    found = judged([*with_one(odd), RUN])
+    assert found.validity is Validity.SEMIVALID
+    assert found.reasons == (reason,)
+
+
+def test_few_launches_are_semivalid() -> None:
+    assert judged([RUN] * 4) == Verdict(validity=Validity.SEMIVALID, reasons=("few_launches",))
+
+
+def test_weights_that_are_not_real_are_semivalid() -> None:
+    fake = dataclasses.replace(SEMANTICS, real_weights=False)
+    assert judged(semantics=fake).reasons == ("weights_fake",)
+
+
+def test_shared_processor_time_is_judged_for_one_thread_only() -> None:
+    job = dataclasses.replace(JOB, threads=2)
+    assert judged([run(process_cpu_s=0.2)] * 5, job).validity is Validity.VALID
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        output(sha256="9" * 64, mean=0.2),
+        output(sha256="9" * 64, mean=None),
+        output(shape=(1, 11)),
+        output(dtype="int8"),
+        output(name="z"),
+        (OUTPUT, OUTPUT),
+        (),
+    ],
+)
+def test_launches_that_disagree_on_their_output_are_invalid(
+    other: tuple[OutputStatistics, ...],
+) -> None:
+    found = judged(with_one(run(outputs=other)))
+    assert found.validity is Validity.INVALID
+    assert found.reasons[0] == "wrong_output"
+
+
+def test_outputs_that_differ_by_rounding_alone_agree() -> None:
+    rounded = run(outputs=output(sha256="9" * 64, mean=0.1 + 1e-6))
+    assert judged(with_one(rounded)).validity is Validity.VALID
+
+
+def test_a_speed_that_no_processor_has_is_invalid() -> None:
+    quick = [run(steady_s=(2e-6,) * 30, process_cpu_s=6e-5, timer_resolution_s=1e-9)] * 5
+    assert judged(quick, macs=4_100_000_000).reasons == ("impossible_speed",)
+    assert judged(quick, macs=4_000_000).validity is Validity.VALID
+    assert judged(quick).validity is Validity.VALID
+    larger = dataclasses.replace(JOB, batch=1000)
+    assert judged(quick, larger, macs=4_100_000).reasons == ("impossible_speed",)
+
+
+def test_a_processor_that_was_not_asked_for_is_invalid() -> None:
+    job = dataclasses.replace(JOB, processor=Processor.GPU)
+    assert judged(job=job).reasons == ("silent_fallback",)
+    assert judged([run(observed_processor=None)] * 5, job).validity is Validity.VALID
+
+
+def test_no_output_is_invalid_and_caveats_are_named_with_it() -> None:
+    found = judged([run(notes=("no-output",), outputs=())])
+    assert found == Verdict(validity=Validity.INVALID, reasons=("no_output", "few_launches"))
+
+
+def test_every_reason_has_a_name_of_its_own() -> None:
+    assert not INVALID_RULES.keys() & SEMIVALID_RULES.keys()
+    tested = {reason for reason, _ in SEMIVALID_CASES} | {"few_launches", "weights_fake"}
+    assert tested == SEMIVALID_RULES.keys()

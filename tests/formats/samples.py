@@ -1,0 +1,62 @@
+"""Small files of every format, for the contract that all readers keep.
+
+A format adds its samples in a module `samples_<format>.py` beside this one, with a function `samples()`
+that gives them. Nothing has to be registered.
+"""
+
+import importlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+
+from gaugenn.content import Content, from_bytes
+
+FOLDER = Path(__file__).parent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A file that one reader must recognise and read.
+
+    Attributes:
+        name: what is special about it, as an identifier.
+        format: the reader's name.
+        source: makes the bytes, or a committed file relative to this folder.
+        file_name: the name the file goes by; its suffix may matter.
+        neighbours: other files of its folder by name.
+    """
+
+    name: str
+    format: str
+    source: Callable[[], bytes] | str
+    file_name: str
+    neighbours: Mapping[str, bytes] = field(default_factory=dict)
+
+    def data(self) -> bytes:
+        """The file's bytes."""
+        return (
+            (FOLDER / self.source).read_bytes() if isinstance(self.source, str) else self.source()
+        )
+
+    def content(self, data: bytes | None = None) -> Content:
+        """The file, or other bytes in its place."""
+
+        def neighbour(name: str) -> Content | None:
+            found = self.neighbours.get(name)
+            return None if found is None else from_bytes(name, found, neighbour)
+
+        return from_bytes(self.file_name, self.data() if data is None else data, neighbour)
+
+
+@cache
+def all_samples() -> tuple[Sample, ...]:
+    """The samples of every format, in name order of their modules."""
+    found: list[Sample] = []
+    for path in sorted(FOLDER.glob("samples_*.py")):
+        module = importlib.import_module(f"tests.formats.{path.stem}")
+        given: Iterable[Sample] = module.samples()
+        found += given
+    names = [(sample.format, sample.name) for sample in found]
+    assert len(set(names)) == len(names), "two samples of a format have the same name"
+    return tuple(found)

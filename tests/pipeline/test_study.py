@@ -1,0 +1,281 @@
+"""The main job on good and bad packages, with processes that die."""
+
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import duckdb
+import pytest
+from tests.pipeline import packages
+
+from gaugenn import api
+from gaugenn.store import Study
+
+# What a run measures differs from run to run; what it finds must not.
+TABLES = {
+    "apps": "* EXCLUDE (modified_ns)",
+    "files": "*",
+    "evidence": "*",
+    "model_files": "DISTINCT *",
+    "models": "*",
+    "layers": "*",
+    "jobs": "job_sha256, launches",
+    "runs": "job_sha256, launch, status",
+    "failures": "*",
+}
+
+
+def _command(*arguments: object) -> list[str]:
+    return [sys.executable, "-m", "gaugenn", *(str(a) for a in arguments)]
+
+
+def _environment() -> dict[str, str]:
+    return os.environ | {"PYTHONPATH": os.pathsep.join(p for p in sys.path if p)}
+
+
+def _run(*arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # type: ignore[call-overload,no-any-return]
+        _command(*arguments),
+        capture_output=True,
+        text=True,
+        check=False,
+        env=_environment(),
+        **options,
+    )
+
+
+def _contents(folder: Path) -> dict[str, list[tuple[object, ...]]]:
+    with Study(folder).connect() as connection:
+        return {
+            table: sorted(connection.execute(f"SELECT {columns} FROM {table}").fetchall(), key=repr)
+            for table, columns in TABLES.items()
+        }
+
+
+@pytest.fixture(scope="module")
+def apps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("packages")
+    packages.hostile_folder(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def study(apps: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study") / "s"
+    done = _run("study", apps, "--out", folder, "--no-bench", "--json")
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def _ask(study: Path, sql: str) -> list[tuple[object, ...]]:
+    with Study(study).connect() as connection:
+        return connection.execute(sql).fetchall()
+
+
+def test_every_package_has_a_row(study: Path, apps: Path) -> None:
+    rows = dict(_ask(study, "SELECT path, kind FROM apps"))
+    names = {Path(str(path)).relative_to(apps).as_posix(): kind for path, kind in rows.items()}
+    assert names == {
+        "good.apk": "apk",
+        "same.apk": "apk",
+        "flags.apk": "apk",
+        "truncated.apk": "apk",
+        "inner/other.apk": "archive",
+        "traversal.apk": "archive",
+        "bomb.apk": "archive",
+        "empty.apk": "none",
+        "notes.apk": "none",
+        "words.tflite": "file",
+        "cut.onnx": "file",
+        "lone.onnx": "file",
+    }
+
+
+def test_a_package_that_is_none_says_what_it_is(study: Path) -> None:
+    rows = dict(_ask(study, "SELECT parse_filename(path), error FROM apps WHERE kind = 'none'"))
+    assert "empty" in str(rows["empty.apk"])
+    assert "not a zip" in str(rows["notes.apk"])
+
+
+def test_every_model_is_found_once_and_every_place_of_it(study: Path) -> None:
+    distinct = _ask(
+        study, "SELECT format, count(*) FROM models WHERE kind = 'model' GROUP BY 1 ORDER BY 1"
+    )
+    assert distinct == [("ncnn", 1), ("onnx", 4)]
+    places = _ask(
+        study,
+        "SELECT parse_filename(path), member FROM instances WHERE format = 'onnx' ORDER BY 1, 2",
+    )
+    assert [(a, m) for a, m in places if a != "truncated.apk"] == [
+        ("flags.apk", "assets/net.onnx"),
+        ("good.apk", "assets/net.onnx"),
+        ("lone.onnx", "lone.onnx"),
+        ("other.apk", "res/raw/other"),
+        ("same.apk", "assets/again.dat"),
+        ("same.apk", "assets/net.onnx"),
+        ("traversal.apk", "../../../tmp/evil.onnx"),
+    ]
+
+
+def test_a_model_in_two_files_is_one_model(study: Path) -> None:
+    rows = _ask(study, "SELECT position, name FROM model_files WHERE format = 'ncnn' GROUP BY ALL")
+    assert sorted(rows) == [(0, "model.param"), (1, "model.bin")]
+    kinds = _ask(
+        study,
+        "SELECT DISTINCT f.kind, f.model_sha256 = m.model_sha256 FROM files f, model_files m"
+        " WHERE f.member = 'assets/net.bin' AND m.format = 'ncnn' AND f.kind = 'weights'",
+    )
+    assert kinds == [("weights", True)]
+
+
+def test_costs_are_those_of_the_network(study: Path) -> None:
+    rows = _ask(
+        study,
+        "SELECT DISTINCT macs, flops, parameters FROM models WHERE format = 'onnx'"
+        " AND kind = 'model'",
+    )
+    assert rows == [(8 * 8 * 8 * 27, 2 * 8 * 8 * 8 * 27, 216)]
+
+
+def test_what_is_no_model_has_a_row_with_the_reason(study: Path) -> None:
+    rows = {
+        member: (kind, error)
+        for member, kind, error in _ask(
+            study, "SELECT member, kind, error FROM files WHERE kind NOT IN ('model', 'weights')"
+        )
+    }
+    assert "text" in str(rows["words.tflite"][1])
+    assert "bomb" in str(rows["assets/bomb.onnx"][1]) or "ratio" in str(rows["assets/bomb.onnx"][1])
+
+
+def test_a_cut_model_is_an_invalid_model_with_the_reason(study: Path) -> None:
+    rows = _ask(study, "SELECT kind, error FROM models WHERE kind <> 'model'")
+    assert [(kind, bool(error)) for kind, error in rows] == [("invalid", True)]
+
+
+def test_no_member_name_became_a_path(study: Path) -> None:
+    assert not Path("/tmp/evil.onnx").exists()
+    assert {p.suffix for p in study.rglob("*") if p.is_file()} == {".json", ".parquet", ".html", ""}
+
+
+def test_a_second_run_adds_nothing(study: Path, apps: Path) -> None:
+    before = _contents(study)
+    done = _run("study", apps, "--out", study, "--no-bench", "--quiet")
+    assert done.returncode == 0, done.stderr
+    assert _contents(study) == before
+    assert done.stdout.strip() == str(study / "report.html")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_study_killed_again_and_again_ends_like_an_undisturbed_one(
+    study: Path, apps: Path, tmp_path: Path, seed: int
+) -> None:
+    generator = random.Random(seed)
+    folder = tmp_path / "s"
+    command = _command("study", apps, "--out", folder, "--no-bench", "--quiet", "--workers", 1)
+    kills = 0
+    for _ in range(6):
+        with subprocess.Popen(
+            command,
+            env=_environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            deadline = time.monotonic() + 30
+            parts = generator.randint(1, 8)
+            already = len(list(folder.rglob("*.parquet")))
+            while process.poll() is None and time.monotonic() < deadline:
+                if len(list(folder.rglob("*.parquet"))) >= already + parts:
+                    break
+                time.sleep(generator.uniform(0, 0.004))
+            kills += process.poll() is None
+            process.send_signal(signal.SIGKILL)
+    assert kills >= 2
+    done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert _contents(folder) == _contents(study)
+    assert not list((folder / "journal").iterdir())
+
+
+def _small_files() -> None:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+
+def test_a_full_disk_ends_with_a_message_and_the_study_goes_on_later(
+    study: Path, apps: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "s"
+    arguments = ("study", apps, "--out", folder, "--no-bench", "--quiet")
+    done = _run(*arguments, preexec_fn=_small_files)
+    assert done.returncode == 3, done.stderr
+    assert "no room left" in done.stderr
+    assert "Traceback" not in done.stderr
+    done = _run(*arguments)
+    assert done.returncode == 0, done.stderr
+    assert _contents(folder) == _contents(study)
+
+
+def test_an_interrupted_study_says_how_to_go_on(apps: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    with subprocess.Popen(
+        _command("study", apps, "--out", folder, "--no-bench", "--workers", 1),
+        env=_environment(),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not list(folder.rglob("*.parquet")) and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert process.returncode == 130, errors
+    assert "same command goes on" in errors
+
+
+def test_the_api_has_the_verbs(apps: Path, tmp_path: Path) -> None:
+    result = api.scan([apps / "good.apk"], tmp_path / "s", workers=1)
+    assert result.study == tmp_path / "s"
+    table = api.query(tmp_path / "s", "SELECT format, kind FROM models ORDER BY 1")
+    assert table.to_pylist() == [
+        {"format": "ncnn", "kind": "model"},
+        {"format": "onnx", "kind": "model"},
+    ]
+    assert api.report(tmp_path / "s").read_text().startswith("<!doctype html>")
+
+
+def test_users_can_open_the_tables_without_gaugenn(study: Path) -> None:
+    rows = duckdb.sql(f"SELECT count(*) FROM '{study}/tables/apps/*.parquet'").fetchall()
+    assert rows == [(12,)]
+
+
+def test_inspect_prints_one_object_a_file_in_order(apps: Path) -> None:
+    files = [apps / n for n in ("lone.onnx", "gone.onnx", "good.apk", "words.tflite", "cut.onnx")]
+    done = _run("inspect", "--json", *files)
+    assert done.returncode == 2
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [o["path"] for o in found] == [str(f) for f in files]
+    assert [o["kind"] for o in found] == ["model", "unknown", "package", "unknown", "invalid"]
+    model, gone, package, words, cut = found
+    assert model["operators"] == {"Conv": 1, "Relu": 1, "GlobalAveragePool": 1}
+    assert (model["graphs"], model["nodes"], model["parameters"]) == (1, 3, 216)
+    assert model["inputs"] == [{"name": "x", "dtype": "float32", "shape": [1, 3, 8, 8]}]
+    assert model["flops"] == 2 * model["macs"] == 2 * 8 * 8 * 8 * 27
+    assert "no such file" in gone["error"].lower()
+    assert [(m["path"], m["kind"], m["format"]) for m in package["models"]] == [
+        ("assets/net.param", "model", "ncnn"),
+        ("assets/net.bin", "weights", "ncnn"),
+        ("assets/net.onnx", "model", "onnx"),
+    ]
+    assert words["format"] is None
+    assert cut["format"] == "onnx"
+    assert cut["error"]
+
+
+def test_inspect_exits_0_when_every_file_was_looked_at(apps: Path) -> None:
+    assert _run("inspect", apps / "words.tflite", apps / "empty.apk").returncode == 0
