@@ -226,13 +226,14 @@ class Dex:
         for low, name in self._table(_METHODS, _METHOD_BYTES).tolist():
             yield Method(owner=self.types.get(low & 0xFFFF), name=self.strings.get(name))
 
-    def owners(self, method: bytes) -> set[str]:
-        """Descriptors of the classes of which a method of exactly that name is mentioned."""
-        exact = self.strings.with_prefix(method + b"\0")
-        if not exact:
-            return set()
+    def owners(self, names: list[int]) -> set[str]:
+        """Descriptors of the classes of which a method with one of these names is mentioned.
+
+        Args:
+            names: indices into `strings`.
+        """
         table = self._table(_METHODS, _METHOD_BYTES)
-        rows = np.isin(table[:, 1], exact)
+        rows = np.isin(table[:, 1], names)
         return {self.types.get(low & 0xFFFF) for low in table[rows, 0].tolist()}
 
 
