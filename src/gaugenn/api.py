@@ -28,6 +28,7 @@ from gaugenn.pipeline.analyse import analyse
 from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.pipeline.measure import BenchSettings, measure
 from gaugenn.pipeline.scan import scan as scan_paths
+from gaugenn.records import InputShape
 from gaugenn.report import Summary
 from gaugenn.store import Study
 
@@ -238,6 +239,7 @@ __all__ = [
     "BenchSettings",
     "Check",
     "EngineInfo",
+    "InputShape",
     "Inspection",
     "StudyResult",
     "Summary",

@@ -115,6 +115,13 @@ def _benching(command: F) -> F:
                 help="Thread counts to run with.",
             ),
             click.option(
+                "--input-shape",
+                "input_shapes",
+                multiple=True,
+                metavar="NAME=N,N,...",
+                help="Size, batch first, for inputs of this name that a model leaves open.",
+            ),
+            click.option(
                 "--seed", default=0, show_default=True, help="Order of launches and inputs."
             ),
             click.option(
@@ -160,6 +167,7 @@ def study(
     engines: tuple[str, ...],
     launches: int,
     threads: str,
+    input_shapes: tuple[str, ...],
     seed: int,
     install_engines: bool,
     workers: int | None,
@@ -173,7 +181,7 @@ def study(
     output = Output(quiet, as_json)
     settings = None
     if not no_bench:
-        settings = _settings(engines, launches, threads, seed)
+        settings = _settings(engines, launches, threads, input_shapes, seed)
         _prepare_engines(settings, install_engines, output)
     with output.watcher() as watcher:
         result = api.study(paths, out, settings=settings, workers=workers, watcher=watcher)
@@ -239,6 +247,7 @@ def bench(
     engines: tuple[str, ...],
     launches: int,
     threads: str,
+    input_shapes: tuple[str, ...],
     seed: int,
     install_engines: bool,
     as_json: bool,
@@ -249,7 +258,7 @@ def bench(
     To run model files of your own: gaugenn study FILE... --out DIR
     """
     output = Output(quiet, as_json)
-    settings = _settings(engines, launches, threads, seed)
+    settings = _settings(engines, launches, threads, input_shapes, seed)
     _prepare_engines(settings, install_engines, output)
     with output.watcher() as watcher:
         result = api.bench(folder, settings, watcher=watcher)
@@ -351,17 +360,34 @@ def doctor(as_json: bool) -> None:
     )
 
 
-def _settings(engines: Sequence[str], launches: int, threads: str, seed: int) -> api.BenchSettings:
-    try:
-        counts = tuple(int(part) for part in threads.split(","))
-    except ValueError:
-        counts = ()
+def _settings(
+    engines: Sequence[str], launches: int, threads: str, input_shapes: Sequence[str], seed: int
+) -> api.BenchSettings:
     cores = os.cpu_count() or 1
-    if not counts or not all(1 <= count <= cores for count in counts):
-        raise UsageError(
-            f"--threads {threads}: give numbers from 1 to {cores} (this host's cores), like 1,2"
-        )
-    return api.BenchSettings(engines=tuple(engines), launches=launches, threads=counts, seed=seed)
+    counts = _numbers(threads, f"--threads {threads}: give numbers, like 1,2")
+    if max(counts) > cores:
+        raise UsageError(f"--threads {threads}: this host has {cores} cores")
+    shapes = []
+    for text in input_shapes:
+        name, _, sizes = text.rpartition("=")
+        wrong = f"--input-shape {text}: give a name and sizes, like input=1,3,224,224"
+        if not name:
+            raise UsageError(wrong)
+        shapes.append(api.InputShape(name=name, shape=_numbers(sizes, wrong)))
+    return api.BenchSettings(
+        engines=tuple(engines),
+        launches=launches,
+        threads=counts,
+        seed=seed,
+        input_shapes=tuple(shapes),
+    )
+
+
+def _numbers(text: str, wrong: str) -> tuple[int, ...]:
+    parts = text.split(",")
+    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+        raise UsageError(wrong)
+    return tuple(int(part) for part in parts)
 
 
 def _prepare_engines(settings: api.BenchSettings, install: bool, output: Output) -> None:

@@ -401,6 +401,61 @@ def test_files_keep_their_names_in_a_folder_of_their_model(tmp_path: Path) -> No
     assert '["/there/aaaaaaaaaaaaaaaa/net.param","/there/aaaaaaaaaaaaaaaa/net.bin"]' in run.argv[-1]
 
 
+@pytest.mark.parametrize(
+    ("name", "pushed"),
+    [
+        ("..", "model"),
+        ("a/../../../x.onnx", "model.onnx"),
+        ("na\0me.tflite", "model.tflite"),
+        ("\udcff.param", "model.param"),
+        ("x" * 300 + ".onnx", "model.onnx"),
+        ("mod\u00e8le.ort", "model.ort"),
+        ("plain-name_1.0.param.bin", "plain-name_1.0.param.bin"),
+    ],
+)
+def test_an_odd_name_of_a_graph_file_is_replaced(tmp_path: Path, name: str, pushed: str) -> None:
+    device = Scripted()
+    job = record(long_word("a"), 1)
+    (run,) = run_scripted([job], device, lambda _: [LocalFile(name=name, path=tmp_path / "1")])
+    assert run.status is RunStatus.OK
+    assert device.pushed == [f"{'a' * 16}/{pushed}"]
+
+
+@pytest.mark.parametrize("name", ["../../data.bin", "\udcff", "x" * 300, ""])
+def test_a_companion_whose_name_cannot_be_kept_refuses_its_job_alone(
+    tmp_path: Path, name: str
+) -> None:
+    def pair(model_sha256: str) -> Sequence[LocalFile]:
+        graph = LocalFile(name="m.onnx", path=tmp_path / "1")
+        odd = LocalFile(name=name, path=tmp_path / "2")
+        return (graph, odd) if model_sha256.startswith("a") else (graph,)
+
+    jobs = [record(long_word("a"), 2), record(long_word("b"), 2)]
+    runs = list(run_scripted(jobs, Scripted(), pair))
+    by_status = {s: [r for r in runs if r.status is s] for s in (RunStatus.OK, RunStatus.REFUSED)}
+    assert [len(found) for found in by_status.values()] == [2, 1]
+    assert "working folder" in str(by_status[RunStatus.REFUSED][0].reason)
+
+
+def test_a_model_whose_file_is_gone_is_refused_alone(
+    host: HostDevice, files: Callable[[str], Sequence[LocalFile]], tmp_path: Path
+) -> None:
+    gone, there = record("gone", 2), record("", 2)
+
+    def find(model_sha256: str) -> Sequence[LocalFile]:
+        if model_sha256.endswith("gone"):
+            return (LocalFile(name="m", path=tmp_path / "nothing"),)
+        return files(model_sha256)
+
+    runs = launch_all([gone, there], host, find)
+    found = sorted((run.status.value, run.job_sha256) for run in runs)
+    assert found == [
+        ("ok", there.job_sha256),
+        ("ok", there.job_sha256),
+        ("refused", gone.job_sha256),
+    ]
+
+
 def test_no_jobs_are_no_runs(files: Callable[[str], Sequence[LocalFile]]) -> None:
     assert list(run_scripted([], Scripted(), files)) == []
 

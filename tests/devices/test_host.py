@@ -190,7 +190,9 @@ def test_a_file_is_copied_where_it_cannot_be_linked(
     assert not there.samefile(source)
 
 
-@pytest.mark.parametrize("name", ["../m", "/etc/m", "a/../../m", "", ".", "a\0b", "..\\m"])
+@pytest.mark.parametrize(
+    "name", ["../m", "/etc/m", "a/../../m", "", ".", "a\0b", "..\\m", "x" * 256, "\udcff"]
+)
 def test_a_name_outside_the_working_folder_is_refused(
     host: HostDevice, tmp_path: Path, name: str
 ) -> None:

@@ -72,6 +72,11 @@ def test_a_wheel_is_pinned_to_the_version_asked_for(engine: Engine) -> None:
     assert bool(wanted) == (engine.distribution is not None)
 
 
+def test_the_oldest_litert_gets_the_numpy_it_was_built_with() -> None:
+    assert load_engine("litert").requirements("1.0.1") == ("ai-edge-litert==1.0.1", "numpy<2")
+    assert load_engine("litert").requirements("1.1.0") == ("ai-edge-litert==1.1.0", "numpy")
+
+
 def test_a_command_starts_with_its_program_and_names_every_file(engine: Engine) -> None:
     argv = engine.command(job(engine), ("python", "-I", "worker.py"), ("/a/m.x", "/a/m.y"))
     assert argv[:3] == ["python", "-I", "worker.py"]

@@ -6,6 +6,7 @@ import zipfile
 from collections.abc import Sequence
 
 import numpy as np
+
 from tests.formats.samples import Sample
 
 TEXT = """7767517

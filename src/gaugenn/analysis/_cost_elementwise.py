@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from gaugenn.analysis._node_view import NodeView, Shape, UnknownShapeError, elements
 from gaugenn.analysis._shapes_matrix import BLOCKWISE, GATES, PRODUCTS, recurrent_sizes
 from gaugenn.analysis._shapes_spatial import CONVOLUTION_WEIGHTS, kernel_of
+from gaugenn.analysis._trees import tree_operations
 
 PER_OUTPUT: dict[str, int] = {
     **dict.fromkeys(
@@ -75,6 +76,7 @@ PER_INPUT: dict[str, int] = {
         UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD UNSORTED_SEGMENT_SUM
         STABLEHLO_REDUCE STABLEHLO_SORT STABLEHLO_REDUCE_WINDOW REDUCE_WINDOW DILATE
         DynamicQuantizeLinear UNIQUE Reduction StatisticsPooling
+        DetectionOutput Proposal YoloDetectionOutput Yolov3DetectionOutput
         """.split(),  # noqa: SIM905
         1,
     ),
@@ -281,6 +283,14 @@ def _none(view: NodeView, outputs: Sequence[Shape | None]) -> int:
     return 0
 
 
+def _trees(view: NodeView, outputs: Sequence[Shape | None]) -> int:
+    """A comparison a level of every tree, and a sum a tree; per row."""
+    data = view.shape(0)
+    rows = data[0] if len(data) > 1 else 1
+    del outputs
+    return rows * tree_operations(view.node)
+
+
 _SPECIAL: dict[str, Count] = {
     **dict.fromkeys(("Sum", "Max", "Min", "Eltwise", "BinaryOp"), _variadic),
     "Mean": _mean,
@@ -305,6 +315,7 @@ _SPECIAL: dict[str, Count] = {
         _attention,
     ),
     "SVDF": _filter,
+    **dict.fromkeys(("TreeEnsembleClassifier", "TreeEnsembleRegressor", "TreeEnsemble"), _trees),
     **dict.fromkeys(
         (
             *("Einsum", "LinearClassifier", "LinearRegressor", "SVMClassifier", "SVMRegressor"),

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from gaugenn.analysis._node_view import elements, kind_of
+from gaugenn.analysis._order import execution_order
 from gaugenn.analysis.shapes import Frame
 from gaugenn.graph import Graph, Model, Node
 
@@ -32,7 +33,7 @@ def tensor_bytes(frame: Frame, name: str) -> int | None:
 
 
 def activation_peak_bytes(model: Model, frame: Frame, inner_peaks: Mapping[int, int]) -> int | None:
-    """The most bytes that live activations take at any node, in the file's order of execution.
+    """The most bytes that live activations take at any node, in order of execution.
 
     A tensor lives from the node that makes it to the last that reads it; graph inputs from the start,
     graph outputs to the end. Weights and results that do not depend on the inputs are left out.
@@ -56,6 +57,7 @@ class _Buffers:
     def __init__(self, graph: Graph, frame: Frame) -> None:
         self._graph = graph
         self._frame = frame
+        self._order = execution_order(graph)
         self._last_use = self._last_uses()
         self._of: dict[str, int] = {}
         self._sizes: list[int] = []
@@ -69,7 +71,8 @@ class _Buffers:
         expiring: dict[int, list[int]] = {}
         for buffer in range(len(self._sizes)):
             expiring.setdefault(self._ends[buffer], []).append(buffer)
-        for position, node in enumerate(self._graph.nodes):
+        for position, index in enumerate(self._order):
+            node = self._graph.nodes[index]
             for name in node.outputs:
                 if not name or self._frame.is_fixed(name) or name in self._of:
                     continue
@@ -83,7 +86,7 @@ class _Buffers:
                 if created is not None:
                     live += self._sizes[created]
                     expiring.setdefault(self._ends[created], []).append(created)
-            highest = max(highest, live + inner_peaks.get(position, 0))
+            highest = max(highest, live + inner_peaks.get(index, 0))
             for buffer in set(expiring.pop(position, ())):
                 if self._ends[buffer] == position:
                     live -= self._sizes[buffer]
@@ -91,8 +94,8 @@ class _Buffers:
 
     def _last_uses(self) -> dict[str, int]:
         uses: dict[str, int] = {}
-        for position, node in enumerate(self._graph.nodes):
-            for name in node.inputs:
+        for position, index in enumerate(self._order):
+            for name in self._graph.nodes[index].inputs:
                 uses[name] = position
         for name in self._graph.outputs:
             uses[name] = len(self._graph.nodes)

@@ -6,7 +6,7 @@ node through fixed expressions (a dequantised weight, a densified one) are that 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -60,6 +60,9 @@ _ARITHMETIC = frozenset(
 _STATISTICS: dict[str, tuple[int, ...]] = {"BatchNormalization": (3, 4)}
 """Inputs that training measured rather than learned: weights, but not parameters."""
 
+_GENERATED = frozenset({"ConstantOfShape"})
+"""Operators that stand for weights whose values were thrown away."""
+
 _WIDE_INTEGERS = frozenset({DataType.INT64, DataType.UINT64, DataType.INT32, DataType.UINT32})
 
 _NEVER = frozenset({DataType.BOOL, DataType.STRING, DataType.RESOURCE, DataType.VARIANT})
@@ -112,12 +115,12 @@ class WeightFinder:
             learned = position not in _STATISTICS.get(kind, ())
             for graph, tensor in self._roots(frame, name):
                 if _is_weight(node, kind, position, tensor):
-                    count = _packed_count(node, kind, position)
+                    packed = _packed_count(node, kind, position)
                     weight = Weight(
                         graph=graph,
                         tensor=tensor,
                         learned=learned,
-                        count=tensor.elements if count is None else count,
+                        count=tensor.elements if packed is None else packed,
                     )
                     found.setdefault(weight.key, weight)
         return tuple(found.values())
@@ -138,7 +141,13 @@ class WeightFinder:
                 yield scope.graph, tensor
                 continue
             producer = self._producer(scope.graph, graph, name)
-            if producer is None or name in scope.values:
+            if producer is None:
+                continue
+            if kind_of(producer) in _GENERATED:
+                shape = scope.shapes.get(name)
+                yield scope.graph, replace(tensor, shape=shape, dtype=scope.dtype(name))
+                continue
+            if name in scope.values:
                 continue
             kept = _ONLY.get(kind_of(producer))
             for position, source in enumerate(producer.inputs):

@@ -13,12 +13,14 @@ from enum import StrEnum
 from gaugenn.analysis._calls import Invocation, Result, Role, invocations
 from gaugenn.analysis._dtypes import dtypes_of
 from gaugenn.analysis._node_view import (
+    MAXIMUM_RANK,
     NodeView,
     Shape,
     UnknownShapeError,
     Value,
     elements,
 )
+from gaugenn.analysis._order import execution_order
 from gaugenn.analysis._rules import rule_of
 from gaugenn.analysis._shapes_spatial import layout_of
 from gaugenn.analysis._values import constant_value, fold
@@ -166,7 +168,9 @@ def infer_shapes(model: Model, dimensions: Mapping[str, int] | None = None) -> I
 
     Args:
         model: as read.
-        dimensions: sizes of dynamic dimensions by symbol; those that are left out are 1.
+        dimensions: sizes of dynamic dimensions, by symbol or by input and axis (`batch`, `data[2]`);
+            those that are left out are 1. An input of unknown rank gets one dimension more than the
+            highest axis that is named.
     """
     inference = _Inference(model, dimensions or {})
     frames = [inference.enter(0, (), None)]
@@ -264,8 +268,8 @@ class _Inference:
         self._open.append(index)
         graph = self.model.graphs[index]
         self._define(graph, frame, arguments)
-        for position, node in enumerate(graph.nodes):
-            self._run(graph, frame, position, node)
+        for position in execution_order(graph):
+            self._run(graph, frame, position, graph.nodes[position])
         self._open.pop()
         return frame
 
@@ -285,6 +289,7 @@ class _Inference:
                 self._settle(frame, name, tensor, None)
         for i, name in enumerate(graph.inputs):
             shape, dtype, value = arguments[i] if i < len(arguments) else _NOTHING
+            shape = shape or self._chosen(name, graph.tensors[name])
             self._settle(frame, name, graph.tensors[name], shape)
             if name not in frame.dtypes and dtype is not DataType.UNKNOWN:
                 frame.dtypes[name] = dtype
@@ -324,6 +329,25 @@ class _Inference:
             self.assumed.add(symbol)
             return 1
         return size
+
+    def _chosen(self, name: str, tensor: Tensor) -> Shape | None:
+        """The shape that the caller gives an input, axis by axis."""
+        sizes = {
+            axis: self.dimensions[key]
+            for axis in range(MAXIMUM_RANK)
+            if (key := f"{name}[{axis}]") in self.dimensions and self.dimensions[key] >= 0
+        }
+        if not sizes:
+            return None
+        given = tensor.shape if tensor.shape is not None else ("?",) * (max(sizes) + 1)
+        return tuple(
+            sizes[axis]
+            if axis in sizes
+            else size
+            if isinstance(size, int)
+            else self._dimension(size)
+            for axis, size in enumerate(given)
+        )
 
     def _contradict(self, frame: Frame, name: str, given: FileShape, inferred: Shape) -> None:
         self.notes.add(Note.CONTRADICTION)

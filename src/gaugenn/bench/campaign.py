@@ -7,6 +7,7 @@ stays the same.
 """
 
 import random
+import re
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,9 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gaugenn.devices import Device, Output
+from gaugenn.devices import Device, Output, working_name
 from gaugenn.engines import Engine, _environments, load_engine
-from gaugenn.errors import DeviceError, EngineError, FormatError
+from gaugenn.errors import DeviceError, EngineError, FormatError, UsageError
 from gaugenn.records import Environment, Job, JobRecord, Run, RunStatus, Timings
 
 ATTEMPTS = {
@@ -28,6 +29,8 @@ ATTEMPTS = {
 """How many launches may end so before the job's remaining launches are left out."""
 
 LOG_CHARACTERS = 2000
+_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
+_SUFFIX = re.compile(r"\.[A-Za-z0-9_]{1,16}$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +96,10 @@ def campaign(
 ) -> Iterator[Run]:
     """Launches jobs and yields each run as it ends; store it before asking for the next.
 
-    After a refusal, or the second crash, time-out or garbled answer, a job is not launched again: the
-    runs that were yielded say why. Stopping the iteration, also by an interrupt, leaves no process.
+    A model with a missing file, or with one that cannot have its name on the device, is refused like
+    one that its engine refuses. After a refusal, or the second crash, time-out or garbled answer, a
+    job is not launched again: the runs that were yielded say why. Stopping the iteration, also by an
+    interrupt, leaves no process.
 
     Args:
         jobs: what to launch, and how often.
@@ -153,13 +158,15 @@ def _launch(
     argv: list[str] = []
     output: Output | None = None
     try:
-        folder = job.model_sha256[:16]
-        paths = [device.push(f.path, f"{folder}/{f.name}") for f in files(job.model_sha256)]
+        names = _names(job, files(job.model_sha256))
+        paths = [device.push(path, name) for name, path in names.items()]
         argv = engine.command(job, programs[job.engine, job.engine_version], paths)
         load_average = device.load_average()
         output = device.run(argv, timeout_s=time_limit_s(job))
     except DeviceError as error:
         outcome = _Outcome(status=RunStatus.LOST, reason=str(error))
+    except UsageError as error:
+        outcome = _Outcome(status=RunStatus.REFUSED, reason=str(error))
     else:
         outcome = _outcome(engine, job, output)
     return Run(
@@ -175,6 +182,26 @@ def _launch(
         argv=tuple(argv),
         log_tail="" if output is None else output.stderr[-LOG_CHARACTERS:],
     )
+
+
+def _names(job: Job, files: Sequence[LocalFile]) -> dict[str, Path]:
+    """Where in a working folder each file goes.
+
+    Names come from packages. The graph file's own name matters to no engine, so an odd one is
+    replaced; its companions are looked for by name and keep theirs.
+
+    Raises:
+        UsageError: a companion's name can be no file's name.
+    """
+    folder = job.model_sha256[:16]
+    names: dict[str, Path] = {}
+    for position, file in enumerate(files):
+        name = file.name
+        if position == 0 and not _PLAIN.fullmatch(name):
+            found = _SUFFIX.search(name)
+            name = "model" + (found.group() if found else "")
+        names[f"{folder}/{working_name(name)}"] = file.path
+    return names
 
 
 def time_limit_s(job: Job) -> float:

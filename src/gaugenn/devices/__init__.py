@@ -11,6 +11,9 @@ from typing import Self
 from gaugenn.errors import UsageError
 from gaugenn.records import Environment
 
+LONGEST_NAME_BYTES = 255
+"""Of one part of a path, on every file system in use."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Output:
@@ -105,9 +108,14 @@ def working_name(name: str) -> str:
     """A path inside a working folder, cleaned: `/` separators, no `..`, not absolute.
 
     Raises:
-        UsageError: the name leaves the folder.
+        UsageError: the name leaves the folder, or no file system takes it.
     """
     clean = posixpath.normpath(name.replace("\\", "/"))
-    if not name or "\0" in name or clean.startswith(("/", "..")) or clean == ".":
-        raise UsageError(f"{name!r} is no path inside a device's working folder")
+    try:
+        longest = max(len(part.encode()) for part in clean.split("/"))
+    except UnicodeEncodeError:
+        longest = LONGEST_NAME_BYTES + 1
+    leaves = not name or "\0" in name or clean.startswith(("/", "..")) or clean == "."
+    if leaves or longest > LONGEST_NAME_BYTES:
+        raise UsageError(f"{name[:300]!r} is no path inside a device's working folder")
     return clean

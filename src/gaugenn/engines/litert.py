@@ -87,3 +87,8 @@ class LiteRt(WheelEngine):
         output_copy_timed=False,
         raw_samples=True,
     )
+
+    def requirements(self, version: str) -> tuple[str, ...]:
+        """The wheel and numpy; 1.0 was built before numpy 2 and cannot open a model beside it."""
+        numpy = "numpy<2" if version.startswith("1.0.") else "numpy"
+        return (f"{self.distribution}=={version}", numpy)

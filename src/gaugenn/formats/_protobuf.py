@@ -33,8 +33,8 @@ VARINT, FIXED64, LENGTH, GROUP, GROUP_END, FIXED32 = range(6)
 DEPTH_LIMIT = 100
 """Messages inside messages, as in the official libraries."""
 
-FIELD_LIMIT = 1 << 25
-"""Fields read from one file. A graph of 100,000 nodes has about 5 million."""
+FIELD_LIMIT = 1 << 24
+"""Fields read from one file, at up to 80 bytes each. A graph of 100,000 nodes has about 3 million."""
 
 VARINT_BYTES = 10
 """The longest encoding of 64 bits, 7 at a time."""
@@ -43,6 +43,8 @@ _SHORT_RUN = 64
 """Below this many bytes a Python loop over packed varints beats setting up numpy."""
 
 _COUNT_CHUNK = 1 << 24
+
+_NOTHING = memoryview(b"")
 
 
 class Schema:
@@ -172,7 +174,12 @@ class Message:
         """Whether the field is there, with any wire type."""
         tag = self._schema.numbers[name] << 3
         fields = self._fields
-        return any(tag | wire in fields for wire in (VARINT, FIXED64, LENGTH, FIXED32))
+        return (
+            tag | LENGTH in fields
+            or tag | VARINT in fields
+            or tag | FIXED32 in fields
+            or tag | FIXED64 in fields
+        )
 
     def count(self, name: str) -> int:
         """How many length-delimited values the field has."""
@@ -235,8 +242,9 @@ class Message:
         Raises:
             FormatError: its last value is cut off.
         """
-        packed = self._packed(name)
-        unpacked = self._fields.get(self._schema.numbers[name] << 3 | VARINT, [])
+        tag = self._schema.numbers[name] << 3
+        unpacked = self._fields.get(tag | VARINT, [])
+        packed = self._packed(name) if tag | LENGTH in self._fields else _NOTHING
         if not packed.nbytes:
             return Varints(packed, unpacked)
         if unpacked:

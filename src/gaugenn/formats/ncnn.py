@@ -1,12 +1,13 @@
 """ncnn: a graph of layers in text or binary, with the weights in a file beside it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from gaugenn.content import Content
 from gaugenn.errors import FormatError
 from gaugenn.formats import _ncnn_params, _ncnn_pnnx
 from gaugenn.formats._contract import FormatReader
+from gaugenn.formats._ncnn_elementwise import ELEMENTWISE
 from gaugenn.formats._ncnn_layers import Layer
 from gaugenn.formats._ncnn_site import Mapped, Site, Sizes, unique
 from gaugenn.formats._ncnn_spatial import SPATIAL
@@ -16,9 +17,20 @@ from gaugenn.formats._ncnn_weights import (
     group,
     load_weights,
     memory_shape,
+    spatial_rank,
     weights_of,
 )
 from gaugenn.graph import DataType, Graph, Layout, Model, Node, Shape, Tensor, TensorKind
+
+_MAPPINGS = {**SPATIAL, **ELEMENTWISE, **TENSORS}
+
+_PASSING = frozenset(
+    {"Split", "Noop", "DeepCopy", "BatchNorm", "Scale", "BinaryOp", "Cast", "Dropout", "UnaryOp"}
+)
+"""Layers that give what they take, in shape; they may stand before the first convolution."""
+
+_FOLLOWED = 8
+"""How many layers, and how many takers of each, are looked at behind an input."""
 
 
 class NcnnReader(FormatReader):
@@ -79,18 +91,19 @@ def _model(parsed: _ncnn_params.Parsed, weights: Content | None) -> Model:
         notes.add("trailing-data")
     if custom:
         notes.add("custom-layers")
-    layers = tuple(_in_today_s_order(parsed.layers))
+    taken = _taken_sizes(parsed.layers)
+    layers = tuple(_in_todays_order(parsed.layers, taken))
     if layers != parsed.layers:
         notes.add("input-sizes-reversed")
     used: tuple[str, ...] = ()
     if weights is None:
-        graph, needed = _graph(layers, None)
+        graph, needed = _graph(layers, taken, None)
         if needed:
             notes.add("weights-absent")
     else:
         file = WeightsFile(weights.name, weights.data)
         try:
-            graph, _ = _graph(layers, file)
+            graph, _ = _graph(layers, taken, file)
             if file.left_bytes:
                 raise FormatError(
                     f"{weights.name}: {file.left_bytes} bytes are left over after the last layer: "
@@ -101,7 +114,7 @@ def _model(parsed: _ncnn_params.Parsed, weights: Content | None) -> Model:
             if not custom:
                 raise
             # an app's own layers load what only the app knows, so nothing after them can be found
-            graph, _ = _graph(layers, None)
+            graph, _ = _graph(layers, taken, None)
             notes.add("weights-unread")
     return Model(
         format="ncnn",
@@ -113,37 +126,61 @@ def _model(parsed: _ncnn_params.Parsed, weights: Content | None) -> Model:
     )
 
 
-def _in_today_s_order(layers: Sequence[Layer]) -> Iterator[Layer]:
+def _in_todays_order(layers: Sequence[Layer], taken: Mapping[str, Sizes]) -> Iterator[Layer]:
     """Turns round the sizes of inputs that were written before ncnn 2017-12-16, channels first.
 
     Nothing in a file tells its age. It shows where a convolution takes the input: its weight has as
     many channels as the input has sizes in the last place, not in the first.
     """
-    channels = {
-        layer.inputs[0]: _input_channels(layer)
-        for layer in reversed(layers)
-        if layer.inputs and layer.type in ("Convolution", "ConvolutionDepthWise")
-    }
     for layer in layers:
         sizes = memory_shape(layer) if layer.type == "Input" else ()
-        wanted = channels.get(layer.outputs[0]) if len(sizes) == 3 and layer.outputs else None
-        if wanted is not None and sizes[0] != wanted == sizes[2]:
+        wanted = taken.get(layer.outputs[0]) if len(sizes) == 3 and layer.outputs else None
+        if wanted is not None and len(wanted) == 3 and sizes[0] != wanted[0] == sizes[2]:
             turned = {**layer.values, 0: sizes[0], 1: sizes[1], 2: sizes[2]}
             yield replace(layer, values=turned)
         else:
             yield layer
 
 
-def _input_channels(layer: Layer) -> int | None:
-    loads = weights_of(layer)
-    return loads[0].shape[1] * group(layer) if loads else None
+def _taken_sizes(layers: Sequence[Layer]) -> dict[str, Sizes]:
+    """What the first convolution behind each input says about it: its rank and its channels."""
+    consumers: dict[str, list[Layer]] = {}
+    for layer in layers:
+        for name in layer.inputs[:1]:
+            consumers.setdefault(name, []).append(layer)
+    found: dict[str, Sizes] = {}
+    for layer in layers:
+        if layer.type != "Input":
+            continue
+        for name in layer.outputs:
+            sizes = _convolved(name, consumers)
+            if sizes is not None:
+                found[name] = sizes
+    return found
+
+
+def _convolved(name: str, consumers: Mapping[str, list[Layer]]) -> Sizes:
+    pending = [name]
+    for _ in range(_FOLLOWED):
+        if not pending:
+            return None
+        for layer in consumers.get(pending.pop(0), ())[:_FOLLOWED]:
+            if "onvolution" in layer.type and layer.is_known:
+                loads = weights_of(layer)
+                if loads:
+                    channels = loads[0].shape[1] * group(layer)
+                    return (channels, *(None,) * spatial_rank(layer))
+            elif layer.type in _PASSING and len(layer.inputs) == 1:
+                pending += layer.outputs[:_FOLLOWED]
+    return None
 
 
 class _Builder:
     """Collects tensors and nodes layer by layer."""
 
-    def __init__(self, file: WeightsFile | None) -> None:
+    def __init__(self, file: WeightsFile | None, taken: Mapping[str, Sizes]) -> None:
         self.file = file
+        self.taken = taken
         self.tensors: dict[str, Tensor] = {}
         self.nodes: list[Node] = []
         self.inputs: list[str] = []
@@ -197,7 +234,7 @@ class _Builder:
             constants=constants,
             taken=self._taken,
         )
-        make = SPATIAL.get(layer.type) or TENSORS.get(layer.type)
+        make = _MAPPINGS.get(layer.type)
         mapped = make(site) if make else site.unmapped()
         self.tensors.update(constants)
         self._add_node(layer, mapped, site.hints())
@@ -220,8 +257,9 @@ class _Builder:
         )
 
     def _add_input(self, layer: Layer) -> None:
-        sizes = tuple(size or None for size in memory_shape(layer)) or None
+        stated = tuple(size or None for size in memory_shape(layer))
         for name in layer.outputs:
+            sizes = stated or self.taken.get(name)
             self._define(layer, name, sizes)
             shape: Shape | None = None if sizes is None else (1, *(s or "?" for s in sizes))
             self.tensors[name] = replace(self.tensors[name], shape=shape)
@@ -260,9 +298,11 @@ def _stated(derived: Sizes, hint: Sizes) -> Sizes:
     return hint
 
 
-def _graph(layers: Sequence[Layer], file: WeightsFile | None) -> tuple[Graph, bool]:
+def _graph(
+    layers: Sequence[Layer], taken: Mapping[str, Sizes], file: WeightsFile | None
+) -> tuple[Graph, bool]:
     """The graph, and whether it has weights at all."""
-    builder = _Builder(file)
+    builder = _Builder(file, taken)
     builder.reserve(layers)
     for layer in layers:
         builder.add(layer)

@@ -10,7 +10,7 @@ from gaugenn.engines._environments import is_installed
 from gaugenn.errors import MissingToolError
 from gaugenn.pipeline import Watcher
 from gaugenn.pipeline.scan import as_failure
-from gaugenn.records import Failure, JobRecord, ModelRecord, Run, RunStatus
+from gaugenn.records import Failure, InputShape, JobRecord, ModelRecord, Run, RunStatus
 from gaugenn.store import Study
 
 
@@ -23,12 +23,15 @@ class BenchSettings:
         launches: fresh processes for each job.
         threads: thread counts, each a job of its own.
         seed: of the order of launches and of the inputs.
+        input_shapes: sizes for inputs of these names, batch first, in every model that leaves some
+            size of such an input open.
     """
 
     engines: tuple[str, ...] = ()
     launches: int = 5
     threads: tuple[int, ...] = (1,)
     seed: int = 0
+    input_shapes: tuple[InputShape, ...] = ()
 
 
 def measure(study: Study, settings: BenchSettings, watcher: Watcher) -> None:
@@ -41,20 +44,30 @@ def measure(study: Study, settings: BenchSettings, watcher: Watcher) -> None:
     """
     engines = select_engines(settings.engines)
     present = [engine for engine in engines if is_installed(engine.engine, engine.version)]
+    models = study.rows(ModelRecord)
     made = plan(
-        study.rows(ModelRecord),
+        models,
         present,
         Settings(launches=settings.launches, threads=settings.threads, seed=settings.seed),
+        _input_shapes(models, settings.input_shapes),
     )
     absent = [_missing(engine) for engine in engines if engine not in present]
     _store_plan(study, made, absent)
-    done = _done(study)
-    asked = {(job.job_sha256, n) for job in made.jobs for n in range(job.launches)}
-    watcher.begin("bench", len(asked))
-    for _ in asked & set(done):
-        watcher.step("bench", "", "done before")
-    _launch_all(study, made.jobs, done, settings.seed, watcher)
+    watcher.begin("bench", sum(job.launches for job in made.jobs))
+    _launch_all(study, made.jobs, _done(study), settings.seed, watcher)
     watcher.end("bench")
+
+
+def _input_shapes(
+    models: Sequence[ModelRecord], shapes: Sequence[InputShape]
+) -> dict[str, list[InputShape]]:
+    chosen: dict[str, list[InputShape]] = {}
+    for model in models:
+        for tensor in model.inputs:
+            is_open = tensor.shape is None or not all(size.isdecimal() for size in tensor.shape)
+            given = [shape for shape in shapes if is_open and shape.name == tensor.name]
+            chosen.setdefault(model.model_sha256, []).extend(given[-1:])
+    return chosen
 
 
 def _launch_all(
@@ -66,11 +79,17 @@ def _launch_all(
 ) -> None:
     files = _files(study)
     by_digest = {job.job_sha256: job.job for job in jobs}
+    told = 0
 
-    def show(_progress: Progress) -> None:
-        """Campaigns report before a launch; the watcher is told after it."""
+    def catch_up(progress: Progress) -> None:
+        """Tells the watcher of launches that were made before or are left out."""
+        nonlocal told
+        for _ in range(progress.finished - told):
+            watcher.step("bench", "")
+        told = progress.finished
 
-    with HostDevice() as device:
+    # Inside the study, so that models are linked rather than copied, and swept after a crash.
+    with HostDevice(folder=study.path / "journal") as device:
         environment = device.info()
         if environment.environment_sha256 not in _environments(study):
             study.write([environment])
@@ -82,9 +101,10 @@ def _launch_all(
             files=lambda model: files[model],
             done=done,
             seed=seed,
-            progress=show,
+            progress=catch_up,
         ):
             study.write([run])
+            told += 1
             job = by_digest[run.job_sha256]
             watcher.step("bench", f"{job.engine} {job.model_sha256[:12]}", _remark(run))
 
@@ -114,7 +134,9 @@ def _store_plan(study: Study, made: Plan, absent: Sequence[Failure]) -> None:
 
 def _done(study: Study) -> dict[tuple[str, int], RunStatus]:
     with study.connect() as connection:
-        rows = connection.execute("SELECT job_sha256, launch, status FROM runs").fetchall()
+        rows = connection.execute(
+            "SELECT job_sha256, launch, status FROM runs WHERE status <> 'lost'"
+        ).fetchall()
     return {(job, launch): RunStatus(status) for job, launch, status in rows}
 
 
