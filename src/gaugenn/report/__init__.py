@@ -5,7 +5,18 @@ question it answers, its query, its chart or table and its caption. Adding a fil
 """
 
 from gaugenn.report._contract import Figure, Section
+from gaugenn.report._export import ExportFormat, render_figure
 from gaugenn.report._page import figures, render, write
 from gaugenn.report._summary import Summary, summary
 
-__all__ = ["Figure", "Section", "Summary", "figures", "render", "summary", "write"]
+__all__ = [
+    "ExportFormat",
+    "Figure",
+    "Section",
+    "Summary",
+    "figures",
+    "render",
+    "render_figure",
+    "summary",
+    "write",
+]

@@ -33,4 +33,6 @@ def estimate(values: Sequence[float]) -> Estimate | None:
     deviation = math.sqrt(math.fsum((log - mean) ** 2 for log in logs) / (n - 1))
     t = _T[n - 2] if n - 2 < len(_T) else 1.959964 + 2.3723 / (n - 1) + 2.8225 / (n - 1) ** 2
     half = t * deviation / math.sqrt(n)
-    return Estimate(value=math.exp(mean), low=math.exp(mean - half), high=math.exp(mean + half), n=n)
+    return Estimate(
+        value=math.exp(mean), low=math.exp(mean - half), high=math.exp(mean + half), n=n
+    )

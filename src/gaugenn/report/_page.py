@@ -99,7 +99,7 @@ def render(study: Study) -> str:
     parts = [
         _Part(
             title=section.value,
-            anchor=section.name.lower(),
+            anchor=f"part-{section.name.lower()}",
             items=tuple(item for place, item in items if place is section),
         )
         for section in Section

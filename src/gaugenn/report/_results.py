@@ -1,11 +1,12 @@
 """What the figures about speed share: one row an experiment, its estimates and its remarks."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from gaugenn.report import _text
 from gaugenn.report._frame import Frame
 from gaugenn.report._interval import estimate
 from gaugenn.report._table import Column, prepared
+from gaugenn.report._text import Units
 
 FEW_SAMPLES = 10
 """Fewer timed inferences in a launch make no statistic."""
@@ -57,7 +58,7 @@ MEASURED = f"""
 """  # noqa: S608
 """Experiments with at least one good launch, the cheapest model first.
 
-Remarks that end a comparison (`silent fallback`, `output not finite`) stand beside those that qualify it.
+Remarks that forbid a comparison (`silent fallback`) stand beside those that qualify it.
 """
 
 NOT_MEASURED = (
@@ -70,9 +71,6 @@ INTERVAL = (
     "interval in brackets (Student's t on the logarithms). Iterations inside a launch are not "
     "independent and are never pooled; a single launch gives no interval."
 )
-
-ROW_STEP = 36
-"""Pixels of height for a row with a two-line name."""
 
 
 def with_estimate(frame: Frame, name: str, samples: Sequence[Sequence[float]]) -> Frame:
@@ -94,7 +92,10 @@ def with_latency(frame: Frame) -> Frame:
     medians = [[1e3 * s for s in values] for values in frame.real_lists("medians_s")]
     found = with_estimate(frame, "latency_ms", medians)
     wide = [
-        value is not None and low is not None and high is not None and high - low > 2 * WIDE_INTERVAL * value
+        value is not None
+        and low is not None
+        and high is not None
+        and high - low > 2 * WIDE_INTERVAL * value
         for value, low, high in zip(
             *(found.reals(f"latency_ms{end}") for end in ("", "_low", "_high")), strict=True
         )
@@ -115,29 +116,33 @@ def with_latency(frame: Frame) -> Frame:
 def with_rows(frame: Frame) -> Frame:
     """Adds `row`: the model's label and the setting below each other."""
     pairs = zip(frame.texts("label"), frame.texts("setting"), strict=True)
-    return frame.with_columns({"row": [f"{label}\n{setting}" for label, setting in pairs]}, like=str)
+    return frame.with_columns(
+        {"row": [f"{label}\n{setting}" for label, setting in pairs]}, like=str
+    )
 
 
 def estimate_column(
-    title: str, frame: Frame, name: str, how: Callable[[float | None], str]
+    title: str, frame: Frame, name: str, units: Units, scale: float = 1.0
 ) -> Column:
-    """Estimates as `2.40 ms [2.31 ms, 2.50 ms], n = 5`, sorted by the estimate."""
-    values = frame.reals(name)
-    texts = [
-        _text.NOTHING if value is None else f"{how(value)} {_interval(low, high, how)}, n = {n or 0:.0f}"
-        for value, low, high, n in zip(
-            values,
-            *(frame.reals(f"{name}_{end}") for end in ("low", "high", "n")),
-            strict=True,
-        )
-    ]
+    """Estimates as `2.40 ms [2.31, 2.50], n = 5`, sorted by the estimate.
+
+    Args:
+        title: of the column.
+        frame: with the columns that `with_estimate` added.
+        name: of the estimate.
+        units: to choose from.
+        scale: what one of the frame's units is in the units' base.
+    """
+    values, low, high = (
+        [None if value is None else scale * value for value in frame.reals(name + end)]
+        for end in ("", "_low", "_high")
+    )
+    numbers = [int(n or 0) for n in frame.reals(f"{name}_n")]
+    rows = zip(values, low, high, numbers, strict=True)
+    texts = [_text.interval(*row, units) for row in rows]
     return prepared(title, texts, values)
 
 
-def milliseconds(value: float | None) -> str:
-    """A time given in milliseconds."""
-    return _text.seconds(None if value is None else value / 1e3)
-
-
-def _interval(low: float | None, high: float | None, how: Callable[[float | None], str]) -> str:
-    return "[no interval]" if low is None or high is None else f"[{how(low)}, {how(high)}]"
+def milliseconds_column(title: str, frame: Frame, name: str) -> Column:
+    """Estimates that are in milliseconds."""
+    return estimate_column(title, frame, name, _text.SECONDS, scale=1e-3)

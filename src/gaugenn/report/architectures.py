@@ -4,7 +4,7 @@ from gaugenn.report import _text
 from gaugenn.report._contract import Figure, Section
 from gaugenn.report._frame import Frame
 from gaugenn.report._summary import Summary
-from gaugenn.report._table import Table, digests, lists, names, numbers
+from gaugenn.report._table import Table, digests, lists, numbers
 
 
 class Architectures(Figure):

@@ -3,7 +3,7 @@
 import altair as alt
 
 from gaugenn.report import _text
-from gaugenn.report._charts import SCATTER_HEIGHT
+from gaugenn.report._charts import SCATTER_HEIGHT, log_axis, log_scale, sized
 from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
 from gaugenn.report._results import INTERVAL, MEASURED, NOT_MEASURED, with_latency
@@ -27,16 +27,25 @@ class LatencyAgainstMacs(Figure):
 
     def chart(self, frame: Frame) -> Chart:
         """Both axes are logarithmic."""
-        columns = ["label", "setting", "macs", "verdict", "marks"]
+        columns = ["label", "setting", "engine", "macs", "verdict", "marks"]
         ends = ["latency_ms", "latency_ms_low", "latency_ms_high", "latency_ms_n"]
-        log = alt.Scale(type="log", nice=True)
+        log = log_scale()
         base = alt.Chart(frame.rows.select([*columns, *ends])).encode(
             x=alt.X(
-                "macs:Q", title="MACs of one inference", scale=log, axis=alt.Axis(format="~s")
+                "macs:Q",
+                title="MACs of one inference",
+                scale=log,
+                axis=log_axis(frame.reals("macs"), metric=True),
             ),
-            color=alt.Color("setting:N", title="engine"),
+            color=alt.Color("engine:N", title="engine"),
         )
-        axis = alt.Axis(format="~g")
+        axis = log_axis(
+            [
+                *frame.reals("latency_ms_low"),
+                *frame.reals("latency_ms_high"),
+                *frame.reals("latency_ms"),
+            ]
+        )
         bars = base.mark_rule().encode(
             y=alt.Y("latency_ms_low:Q", title="latency (ms)", scale=log, axis=axis),
             y2="latency_ms_high:Q",
@@ -52,12 +61,12 @@ class LatencyAgainstMacs(Figure):
                 "label:N",
                 "setting:N",
                 alt.Tooltip("macs:Q", format=",d", title="MACs"),
-                alt.Tooltip("latency_ms:Q", format=".4~g", title="latency, ms"),
+                alt.Tooltip("latency_ms:Q", format=".4~r", title="latency, ms"),
                 alt.Tooltip("latency_ms_n:Q", format="d", title="launches"),
                 alt.Tooltip("marks:N", title="remarks"),
             ],
         )
-        return alt.layer(bars, points).properties(height=SCATTER_HEIGHT)
+        return sized(alt.layer(bars, points), SCATTER_HEIGHT)
 
     def caption(self, frame: Frame, summary: Summary) -> str:
         """Who is missing."""
@@ -67,7 +76,8 @@ class LatencyAgainstMacs(Figure):
             else ""
         )
         return (
-            f"n = {frame.total:,} of {_text.plural(summary.jobs_measured, 'measured experiment')}: those "
-            "whose model has a known number of MACs (a lower bound where a node's cost is unknown). "
+            f"n = {frame.total:,} of {_text.plural(summary.jobs_measured, 'measured experiment')}: "
+            "those whose model has a known number of MACs (a lower bound where a node's "
+            "cost is unknown). "
             f"Latency in ms, bars are 95 % intervals; both axes are logarithmic. {INTERVAL}{drawn}"
         )

@@ -38,6 +38,6 @@ class NotPackages(Figure):
     def caption(self, frame: Frame, summary: Summary) -> str:
         """The denominator."""
         return (
-            f"n = {_text.plural(frame.total, 'file')} of {summary.paths:,} looked at. A damaged package "
-            "was read as far as it goes, and its models are counted."
+            f"n = {_text.plural(frame.total, 'file')} of {summary.paths:,} looked at. A damaged "
+            "package was read as far as it goes, and its models are counted."
         )
