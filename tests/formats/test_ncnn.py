@@ -683,6 +683,26 @@ def test_an_input_without_sizes_takes_them_from_the_convolution_behind() -> None
     assert read(text).graphs[0].tensors["x"].shape == (1, 3, "?", "?")
 
 
+@pytest.mark.parametrize(
+    ("lines", "shape"),
+    [
+        (["Convolution1D c 1 1 x y 0=2 1=3 6=18"], (1, 3, "?")),
+        (["Convolution3D c 1 1 x y 0=2 1=1 6=6"], (1, 3, "?", "?", "?")),
+        (["ConvolutionDepthWise c 1 1 x y 0=4 1=3 6=36 7=4"], (1, 4, "?", "?")),
+        (["Deconvolution c 1 1 x y 0=2 1=2 6=24"], (1, 3, "?", "?")),
+        (["LSTM l 1 1 x y 0=7 1=140"], (1, "?", 5)),
+        (["RMSNorm r 1 1 x n 0=9", "Gemm g 1 1 n y 3=1 5=1 6=1 8=7 9=9 10=-1"], (1, "?", 9)),
+        (["Gemm g 1 1 x y 2=1 5=1 6=1 8=7 9=9 10=-1"], (1, 9, "?")),
+        (["Softmax s 1 1 x n", "Convolution c 1 1 n y 0=2 1=3 6=54"], None),
+        (["InnerProduct f 1 1 x y 0=2 2=8"], None),
+    ],
+)
+def test_what_a_layer_demands_of_an_input_is_known_of_it(
+    lines: list[str], shape: tuple[object, ...] | None
+) -> None:
+    assert read(graph_of("Input x 0 1 x", *lines)).graphs[0].tensors["x"].shape == shape
+
+
 def test_sizes_of_2017_that_stand_channels_first_are_turned_round() -> None:
     text = graph_of("Input x 0 1 x 0=3 1=20 2=10", "Convolution v 1 1 x y 0=2 1=3 6=54")
     model = read(text)
