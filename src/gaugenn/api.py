@@ -137,7 +137,9 @@ def query(folder: PathLike, sql: str) -> pa.Table:
     with Study(Path(folder)).connect() as connection:
         try:
             relation = connection.sql(sql)
-            answer = None if relation is None else relation.to_arrow_table()
+            answer: pa.Table | None = None
+            if relation is not None:
+                answer = relation.to_arrow_table()
         except duckdb.Error as error:
             raise UsageError(str(error)) from error
     if answer is None:

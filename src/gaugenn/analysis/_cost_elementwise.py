@@ -278,6 +278,13 @@ def _add_all(view: NodeView, outputs: Sequence[Shape | None]) -> int:
     return elements(view.shape(0))
 
 
+def _determinant(view: NodeView, outputs: Sequence[Shape | None]) -> int:
+    """An LU decomposition: 2/3 n^3 operations."""
+    data = view.shape(0)
+    del outputs
+    return elements(data[:-2]) * -(-2 * data[-1] ** 3 // 3)
+
+
 def _none(view: NodeView, outputs: Sequence[Shape | None]) -> int:
     del view, outputs
     return 0
@@ -315,11 +322,17 @@ _SPECIAL: dict[str, Count] = {
         _attention,
     ),
     "SVDF": _filter,
+    "Det": _determinant,
     **dict.fromkeys(("TreeEnsembleClassifier", "TreeEnsembleRegressor", "TreeEnsemble"), _trees),
     **dict.fromkeys(
         (
             *("Einsum", "LinearClassifier", "LinearRegressor", "SVMClassifier", "SVMRegressor"),
-            *("CausalConvWithState", "STABLEHLO_DOT_GENERAL", "STABLEHLO_CONVOLUTION"),
+            *(
+                "CausalConvWithState",
+                "LinearAttention",
+                "STABLEHLO_DOT_GENERAL",
+                "STABLEHLO_CONVOLUTION",
+            ),
         ),
         _none,
     ),

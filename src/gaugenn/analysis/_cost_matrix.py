@@ -16,7 +16,14 @@ from gaugenn.analysis._node_view import (
     floor_div,
     wrap,
 )
-from gaugenn.analysis._shapes_matrix import BLOCKWISE, GATES, PRODUCTS, einsum_terms, factors
+from gaugenn.analysis._shapes_matrix import (
+    BLOCKWISE,
+    GATES,
+    PRODUCTS,
+    einsum_terms,
+    factors,
+    linear_attention_sizes,
+)
 from gaugenn.analysis._shapes_spatial import CONVOLUTION_WEIGHTS, TRANSPOSED
 from gaugenn.graph import Tensor
 
@@ -170,6 +177,14 @@ def _causal_convolution(view: NodeView, outputs: Sequence[Shape | None]) -> int:
     return elements(_known(outputs)) * view.shape(1)[-1]
 
 
+def _linear_attention(view: NodeView, outputs: Sequence[Shape | None]) -> int:
+    """Per position and head: the state gains an outer product and is read; delta rules read twice."""
+    heads, key_heads, width, value_width = linear_attention_sizes(view)
+    reads = 2 if "delta" in view.text("update_rule", "gated_delta") else 1
+    del outputs
+    return elements(view.shape(0)[:-1]) * (key_heads * reads + heads) * width * value_width
+
+
 def _general_product(view: NodeView, outputs: Sequence[Shape | None]) -> int:
     left = view.shape(0)
     axes = [wrap(axis, len(left)) for axis in view.ints("lhs_contracting_dimensions") or ()]
@@ -225,6 +240,7 @@ FORMULAS: dict[str, Formula] = {
     "MultiHeadAttention": _multi_head_attention,
     "DecoderMaskedMultiHeadAttention": _multi_head_attention,
     "GroupQueryAttention": _group_query_attention,
+    "LinearAttention": _linear_attention,
     "CausalConvWithState": _causal_convolution,
     **dict.fromkeys(
         ("LinearClassifier", "LinearRegressor", "SVMClassifier", "SVMRegressor"), _linear_model

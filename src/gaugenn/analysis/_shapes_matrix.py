@@ -241,6 +241,32 @@ def _group_query_attention(view: NodeView) -> list[Shape | None]:
     return [(query[0], query[1], heads * head), present, present]
 
 
+def _flex_attention(view: NodeView) -> list[Shape | None]:
+    return [(*view.shape(0)[:-1], view.shape(2)[-1])]
+
+
+def linear_attention_sizes(view: NodeView) -> tuple[int, int, int, int]:
+    """(query heads, key heads, key width, value width) of a LinearAttention node."""
+    heads, key_heads = view.required("q_num_heads")[0], view.required("kv_num_heads")[0]
+    return (
+        heads,
+        key_heads,
+        floor_div(view.shape(1)[-1], key_heads),
+        floor_div(view.shape(2)[-1], key_heads),
+    )
+
+
+def _linear_attention(view: NodeView) -> list[Shape | None]:
+    query = view.shape(0)
+    heads, key_heads, width, value_width = linear_attention_sizes(view)
+    return [(*query[:-1], heads * value_width), (query[0], key_heads, width, value_width)]
+
+
+def _causal_convolution(view: NodeView) -> list[Shape | None]:
+    data, weights = view.shape(0), view.shape(1)
+    return [data, check((*data[:-1], weights[-1] - 1))]
+
+
 def _determinant(view: NodeView) -> list[Shape | None]:
     return [view.shape(0)[:-2]]
 
@@ -257,6 +283,9 @@ RULES: dict[str, Rule] = {
         ("MultiHeadAttention", "DecoderMaskedMultiHeadAttention"), _multi_head_attention
     ),
     "GroupQueryAttention": _group_query_attention,
+    "FlexAttention": _flex_attention,
+    "LinearAttention": _linear_attention,
+    "CausalConvWithState": _causal_convolution,
     "Det": _determinant,
 }
 """Rules by ONNX operator name, Microsoft's extensions included.

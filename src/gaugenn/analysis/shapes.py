@@ -175,10 +175,10 @@ def infer_shapes(model: Model, dimensions: Mapping[str, int] | None = None) -> I
     inference = _Inference(model, dimensions or {})
     frames = [inference.enter(0, (), None)]
     assumed = tuple(sorted(inference.assumed))
-    frames += [
-        inference.first_frame(index) or inference.enter(index, (), None)
-        for index in range(1, len(model.graphs))
-    ]
+    for index in range(1, len(model.graphs)):
+        outer = model.graphs[index].parent
+        parent = None if outer is None else frames[outer]
+        frames.append(inference.first_frame(index) or inference.enter(index, (), parent))
     return InferredShapes(
         frames=tuple(frame or Frame(graph=i) for i, frame in enumerate(frames)),
         assumed=assumed,
@@ -364,7 +364,7 @@ class _Inference:
         dtypes: Sequence[DataType]
         values: Sequence[Value | None] = ()
         if calls is not None:
-            shapes, dtypes = self._call(frame, position, view, calls)
+            shapes, dtypes, values = self._call(frame, position, view, calls)
         else:
             shapes, dtypes = _apply(view), dtypes_of(view)
             values = fold(view, tuple(shapes))
@@ -385,8 +385,8 @@ class _Inference:
 
     def _call(
         self, frame: Frame, position: int, view: NodeView, wanted: Sequence[Invocation]
-    ) -> tuple[list[Shape | None], list[DataType]]:
-        """Enters the sub-graphs of a node; gives its outputs' shapes and types."""
+    ) -> tuple[list[Shape | None], list[DataType], list[Value | None]]:
+        """Enters the sub-graphs of a node; gives its outputs' shapes, types and values."""
         calls: list[Call] = []
         shapes: list[Shape | None] = [None] * view.outputs
         dtypes = [DataType.UNKNOWN] * view.outputs
@@ -413,7 +413,12 @@ class _Inference:
                 self.assumed.add(f"one run of a sub-graph of {view.node.source_operator}")
             self._return(view, invocation, inner, shapes, dtypes)
         frame.calls[position] = tuple(calls)
-        return shapes, dtypes
+        values: list[Value | None] = [None] * view.outputs
+        if len(calls) == 1 and wanted[0].keeps_values:
+            inner = calls[0].frame
+            names = self.model.graphs[inner.graph].outputs
+            values = [inner.value(name) for name in names[: view.outputs]]
+        return shapes, dtypes, values
 
     def _return(
         self,

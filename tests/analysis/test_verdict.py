@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from gaugenn.bench.verdict import (
+from gaugenn.analysis.verdict import (
     INVALID_RULES,
     SEMIVALID_RULES,
     Case,
@@ -13,7 +13,6 @@ from gaugenn.bench.verdict import (
     Verdict,
     verdict,
 )
-from gaugenn.engines import TimingSemantics
 from gaugenn.records import (
     Environment,
     Job,
@@ -22,6 +21,7 @@ from gaugenn.records import (
     Run,
     RunStatus,
     Timings,
+    TimingSemantics,
 )
 
 OUTPUT = OutputStatistics(

@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gaugenn.engines import TimingSemantics
-from gaugenn.records import Environment, Job, Processor, Run, RunStatus, Timings
+from gaugenn.records import Environment, Job, Processor, Run, RunStatus, Timings, TimingSemantics
 
 LAUNCHES_WANTED = 5
 REPEATS_SPREAD = 0.10
@@ -55,14 +54,14 @@ class Case:
     Attributes:
         job: the job.
         runs: all its runs.
-        semantics: its engine's.
+        semantics: what its samples contain, if known.
         environment: what the runs ran on.
         macs: multiply-accumulates of one inference at the job's shapes, if known and not a bound.
     """
 
     job: Job
     runs: Sequence[Run]
-    semantics: TimingSemantics
+    semantics: TimingSemantics | None
     environment: Environment
     macs: int | None = None
 
@@ -190,7 +189,7 @@ SEMIVALID_RULES: dict[str, Callable[[Case], bool]] = {
     "not_flat": _not_flat,
     "background_load": _background_load,
     "clock_coarse": _clock_coarse,
-    "weights_fake": lambda case: not case.semantics.real_weights,
+    "weights_fake": lambda case: case.semantics is not None and not case.semantics.real_weights,
     "output_not_finite": _not_finite,
     "output_zero": _noted("outputs-all-zero"),
     "output_changes": _noted("outputs-change"),
