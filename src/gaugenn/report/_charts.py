@@ -121,7 +121,9 @@ def number_axis() -> alt.Axis:
 
 def two_lines() -> alt.Axis:
     """An axis of names that have a line break."""
-    return alt.Axis(labelExpr="split(datum.label, '\\n')", ticks=False, domain=False, labelPadding=8)
+    return alt.Axis(
+        labelExpr="split(datum.label, '\\n')", ticks=False, domain=False, labelPadding=8
+    )
 
 
 def log_scale(values: Sequence[float | None]) -> alt.Scale:
