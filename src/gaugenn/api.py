@@ -29,7 +29,7 @@ from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.pipeline.measure import BenchSettings, measure
 from gaugenn.pipeline.scan import scan as scan_paths
 from gaugenn.records import InputShape
-from gaugenn.report import Summary
+from gaugenn.report import ExportFormat, Summary
 from gaugenn.store import Study
 
 PathLike = Path | str
@@ -127,6 +127,33 @@ def report(folder: PathLike, page: PathLike | None = None) -> Path:
     return reporting.write(opened, Path(page) if page else opened.path / "report.html")
 
 
+def figures() -> dict[str, str]:
+    """The report's figures by name, each with the question that it answers."""
+    return {name: figure.question for name, figure in reporting.figures().items()}
+
+
+def report_figure(
+    folder: PathLike, name: str, form: ExportFormat = ExportFormat.SVG, to: PathLike | None = None
+) -> Path:
+    """Writes one figure of a study's report by itself.
+
+    Args:
+        folder: the study.
+        name: see `figures`.
+        form: SVG, PNG and Vega-Lite draw; CSV gives the rows.
+        to: where to; `NAME.FORM` in the study by default.
+
+    Raises:
+        UsageError: no such figure, or this one has no chart.
+        StoreError: the folder is no study.
+        StorageFullError: no room for the file.
+    """
+    opened = Study(Path(folder))
+    drawn = reporting.render_figure(opened, name, form)
+    path = Path(to) if to else opened.path / f"{name}.{form.value}"
+    return reporting.write_whole(path, drawn)
+
+
 def query(folder: PathLike, sql: str) -> pa.Table:
     """Answers one SQL statement over a study's tables and views, in DuckDB's dialect.
 
@@ -134,7 +161,7 @@ def query(folder: PathLike, sql: str) -> pa.Table:
         UsageError: the statement cannot be run; the message is DuckDB's.
         StoreError: the folder is no study.
     """
-    with Study(Path(folder)).connect() as connection:
+    with reporting.connect(Study(Path(folder))) as connection:
         try:
             relation = connection.sql(sql)
             answer: pa.Table | None = None
@@ -241,6 +268,7 @@ __all__ = [
     "BenchSettings",
     "Check",
     "EngineInfo",
+    "ExportFormat",
     "InputShape",
     "Inspection",
     "StudyResult",
@@ -252,9 +280,11 @@ __all__ = [
     "engines_list",
     "engines_missing",
     "engines_remove",
+    "figures",
     "inspect",
     "query",
     "report",
+    "report_figure",
     "scan",
     "study",
 ]

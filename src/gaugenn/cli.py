@@ -267,12 +267,23 @@ def bench(
 
 @cli.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--to", type=click.Path(path_type=Path), metavar="FILE", help="Where to write.")
+@click.option("--figure", metavar="NAME", help="Write one figure alone; `list` names them.")
 @click.option(
-    "--to", type=click.Path(path_type=Path), metavar="FILE", help="Where to write the page."
+    *("--format", "form"),
+    type=click.Choice([form.value for form in api.ExportFormat]),
+    default="svg",
+    show_default=True,
+    help="Of a single figure.",
 )
-def report(folder: Path, to: Path | None) -> None:
-    """Write the report of the study in DIR and print where it is."""
-    print(api.report(folder, to))
+def report(folder: Path, to: Path | None, figure: str | None, form: str) -> None:
+    """Write the report of the study in DIR, or one figure of it, and print where it is."""
+    if figure is None:
+        print(api.report(folder, to))
+    elif figure == "list":
+        _table(("figure", "question"), list(api.figures().items()))
+    else:
+        print(api.report_figure(folder, figure, api.ExportFormat(form), to))
 
 
 @cli.command()

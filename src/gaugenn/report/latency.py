@@ -52,7 +52,10 @@ class Latency(Figure):
             shape=alt.Shape(
                 "verdict:N",
                 title="verdict",
-                scale=alt.Scale(domain=["clean", "with remarks"], range=["circle", "triangle-up"]),
+                scale=alt.Scale(
+                    domain=["valid", "semivalid", "invalid"],
+                    range=["circle", "triangle-up", "cross"],
+                ),
             ),
             tooltip=[
                 alt.Tooltip("row:N", title="experiment"),
@@ -76,7 +79,8 @@ class Latency(Figure):
                 milliseconds_column("Latency [95 % interval]", frame, "latency_ms"),
                 numbers("Samples", frame.integers("samples")),
                 numbers("MACs", frame.integers("macs"), _text.metric),
-                marks("Verdict", remarks),
+                names("Verdict", frame.texts("verdict")),
+                marks("Reasons", remarks),
                 digests("Model SHA-256", frame.texts("model_sha256")),
                 digests("Experiment", frame.texts("job_sha256")),
             )
@@ -88,6 +92,7 @@ class Latency(Figure):
         return (
             f"n = {summary.jobs_measured:,} of {_text.plural(summary.jobs, 'planned experiment')}, "
             f"{summary.launches_ok:,} good launches of {summary.launches:,}. Latency of a launch: the "
-            f"median of its steady inferences. {INTERVAL} Bars are the intervals; a triangle marks an "
-            f"experiment with remarks, which the table names.{drawn}"
+            f"median of its steady inferences. {INTERVAL} Bars are the intervals. A "
+            "triangle is semivalid: usable, with the reasons that the table names; a cross is invalid "
+            f"and must not be compared.{drawn}"
         )

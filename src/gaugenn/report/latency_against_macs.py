@@ -50,7 +50,10 @@ class LatencyAgainstMacs(Figure):
             shape=alt.Shape(
                 "verdict:N",
                 title="verdict",
-                scale=alt.Scale(domain=["clean", "with remarks"], range=["circle", "triangle-up"]),
+                scale=alt.Scale(
+                    domain=["valid", "semivalid", "invalid"],
+                    range=["circle", "triangle-up", "cross"],
+                ),
             ),
             tooltip=[
                 "label:N",
