@@ -152,6 +152,9 @@ def recurrent_sizes(view: NodeView) -> tuple[int, int, int, int]:
 def _recurrent(view: NodeView) -> list[Shape | None]:
     if not view.has(1):
         return _gatewise_recurrent(view)
+    if view.flag("merge_outputs"):
+        recurrent = view.shape(2)
+        return [(*view.shape(0)[:-1], recurrent[0] * recurrent[-1])]
     steps, batch, directions, hidden = recurrent_sizes(view)
     if view.flag("layout"):
         state: Shape = (batch, directions, hidden)

@@ -19,8 +19,8 @@ _SAME = """
     ROUND RSQRT SIGN SQUARE ZEROS_LIKE
     STABLEHLO_CBRT STABLEHLO_CONVERT STABLEHLO_RSQRT STABLEHLO_SCATTER STABLEHLO_DYNAMIC_UPDATE_SLICE
     STABLEHLO_SORT STABLEHLO_CLAMP
-    BNLL DeepCopy Flip MVN Noop Normalize Packing Power Requantize RotaryEmbed ShuffleChannel
-    CopyTo Threshold
+    Cast CopyTo Dequantize Exp Flip LRN Log MVN Noop Normalize Power Quantize Requantize ShuffleChannel
+    Threshold UnaryOp
 """
 
 _BROADCAST = """
@@ -170,12 +170,6 @@ def _halved(view: NodeView) -> list[Shape | None]:
     return [replaced(data, place, data[wrap(place, len(data))] // 2)]
 
 
-def _attended(view: NodeView) -> list[Shape | None]:
-    """SDPA: (query, key, value) with heads first; keys and values may be cached."""
-    query, value = view.shape(0), view.shape(2)
-    return [(*query[:-1], value[-1])]
-
-
 def _multi_head(view: NodeView) -> list[Shape | None]:
     return [view.shape(0)]
 
@@ -207,7 +201,6 @@ RULES: dict[str, Rule] = {
     ),
     "RFFT2D": _real_fourier,
     "GLU": _halved,
-    "SDPA": _attended,
     "MultiHeadAttention": _multi_head,
 }
 """Rules by source operator: TensorFlow Lite's in capitals, ncnn's in camel case.

@@ -289,7 +289,8 @@ class _Inference:
                 self._settle(frame, name, tensor, None)
         for i, name in enumerate(graph.inputs):
             shape, dtype, value = arguments[i] if i < len(arguments) else _NOTHING
-            shape = shape or self._chosen(name, graph.tensors[name])
+            if shape is None:
+                shape = self._chosen(name, graph.tensors[name])
             self._settle(frame, name, graph.tensors[name], shape)
             if name not in frame.dtypes and dtype is not DataType.UNKNOWN:
                 frame.dtypes[name] = dtype
