@@ -40,6 +40,11 @@ def _frames(path: Path) -> dict[str, Frame]:
         }
 
 
+@pytest.fixture(scope="module")
+def headline(study: Study) -> report.Summary:
+    return report.summary(study)
+
+
 def rows_of(study: Study, name: str, *columns: str) -> list[tuple[object, ...]]:
     rows = frame_of(study, name).rows.select(columns).to_pylist()
     return [tuple(row[column] for column in columns) for row in rows]
@@ -75,12 +80,14 @@ def test_places_on_the_page_are_unique_and_follow_the_sections() -> None:
 
 
 @EACH
-def test_a_planted_study_gives_rows_and_a_caption_with_n(study: Study, name: str) -> None:
+def test_a_planted_study_gives_rows_and_a_caption_with_n(
+    study: Study, headline: report.Summary, name: str
+) -> None:
     figure = FIGURES[name]
     frame = frame_of(study, name)
     assert frame.total > 0
     assert len(frame) == frame.total
-    caption = figure.caption(frame, report.summary(study))
+    caption = figure.caption(frame, headline)
     assert caption.startswith("n = ")
     assert figure.chart(frame) is not None or figure.table(frame) is not None
 
@@ -185,6 +192,19 @@ def test_models_of_one_architecture_stand_together(study: Study) -> None:
     assert rows == [(synthetic.model("mobilenet_v2.tflite").architecture_sha256, 2, 2)]
 
 
+def test_fine_tuned_siblings_share_their_trained_layers(study: Study) -> None:
+    (row,) = rows_of(
+        study, "fine_tuned", "first", "second", "shared_layers", "first_layers", "second_layers"
+    )
+    pair = sorted(
+        synthetic.model(name).sha256 for name in ("mobilenet_v2.tflite", "mobilenet_v2_pets.tflite")
+    )
+    assert list(row[:2]) == pair
+    assert row[2:] == (7, 8, 8)
+    text = next(iter(texts_of(study, "fine_tuned")))
+    assert text["Shared, %"] == "87.5"
+
+
 def test_the_cost_scatter_holds_each_model_of_known_cost(study: Study) -> None:
     planted = {(m.parameters, m.macs) for m in synthetic.MODELS if m.macs}
     assert set(rows_of(study, "costs", "parameters", "macs")) == planted
@@ -235,11 +255,11 @@ def test_every_latency_is_shown_with_n_and_interval_or_says_that_there_is_none(
         text = row["Latency [95 % interval]"]
         if row["Model"] == "keyword.onnx":
             assert text == "310 µs [no interval], n = 1"
-            assert row["Verdict"] == "one launch, no interval"
+            assert row["Verdict"] == "fewer than 3 launches, no interval"
         else:
             assert text.endswith("], n = 5")
     rows = {row["Model"]: row for row in texts_of(study, "latency")}
-    assert "interval wider than ±10 %" in rows["yolo.param"]["Verdict"]
+    assert "interval wider than ±10\N{NO-BREAK SPACE}%" in rows["yolo.param"]["Verdict"]
     assert rows["liveness.param"]["Verdict"] == "clean"
 
 

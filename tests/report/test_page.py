@@ -4,11 +4,9 @@ import html.parser
 import json
 import re
 import resource
-import signal
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import cycle, pairwise
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -77,6 +75,7 @@ def hostile_study(path: Path, names: Sequence[str]) -> Study:
     """Every text that a package or a device can choose is one of the given names."""
     study = Study.create(path)
     turn = cycle(names)
+    rows: list[Record] = []
     for row in synthetic.app_rows():
         name = next(turn)
         if isinstance(row, App):
@@ -85,8 +84,7 @@ def hostile_study(path: Path, names: Sequence[str]) -> Study:
             row = replace(row, name=name, vendor=name, token=name, member=name)
         elif isinstance(row, AppFile):
             row = replace(row, member=name, error=name)
-        study.write([row])
-    rows: list[Record] = []
+        rows.append(row)
     for number, name in enumerate(names):
         model = synthetic.PlantedModel(
             name=name,
@@ -120,10 +118,14 @@ def hostile_study(path: Path, names: Sequence[str]) -> Study:
     return study
 
 
-def test_no_name_can_leave_its_cell(tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return report.render(hostile_study(tmp_path_factory.mktemp("hostile") / "s", HOSTILE))
+
+
+def test_no_name_can_leave_its_cell(tmp_path: Path, hostile: str) -> None:
     harmless = [f"harmless {number}" for number in range(len(HOSTILE))]
-    plain = report.render(hostile_study(tmp_path / "harmless", harmless))
-    text = report.render(hostile_study(tmp_path / "hostile", HOSTILE))
+    plain, text = report.render(hostile_study(tmp_path / "s", harmless)), hostile
     assert text.count("<script") == plain.count("<script")
     allowed = {tag for tag, _ in read(plain).tags}
     for tag, attributes in read(text).tags:
@@ -141,9 +143,9 @@ def test_no_name_can_leave_its_cell(tmp_path: Path) -> None:
     assert len(text) < len(plain) + 100_000, "a name of 10,000 characters is cut"
 
 
-def test_the_charts_data_is_json_that_cannot_end_its_script(tmp_path: Path) -> None:
-    text = report.render(hostile_study(tmp_path / "s", HOSTILE))
-    data = re.search(r'<script type="application/json" id="charts">(.*?)</script>', text, re.DOTALL)
+def test_the_charts_data_is_json_that_cannot_end_its_script(hostile: str) -> None:
+    pattern = r'<script type="application/json" id="charts">(.*?)</script>'
+    data = re.search(pattern, hostile, re.DOTALL)
     assert data is not None
     assert not set("<>&") & set(data[1])
     found = json.loads(data[1])
@@ -278,23 +280,16 @@ def test_a_folder_that_is_not_there_is_a_clear_error(study: Study, tmp_path: Pat
         report.write(study, tmp_path / "missing" / "report.html")
 
 
-def _write_without_room(study: Path, path: Path) -> str:
-    opened = Study(study)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        report.write(opened, path)
-    except StorageFullError as error:
-        return str(error)
-    return ""
-
-
 def test_a_full_disk_keeps_the_older_page(study: Study, tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text("old")
-    with get_context("spawn").Pool(1) as pool:
-        message = pool.apply(_write_without_room, (study.path, path))
-    assert "no room for the report" in message
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(StorageFullError, match="no room for the report"):
+            report.write(study, path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_text() == "old"
     assert [found.name for found in tmp_path.iterdir()] == ["report.html"]
 

@@ -109,7 +109,8 @@ def sized(chart: Chart | alt.FacetChart, pixels: float) -> Chart:
 
 def count_axis() -> alt.Axis:
     """An axis of whole numbers."""
-    return alt.Axis(format=",d", tickMinStep=1, tickCount=6)
+    whole = "datum.value % 1 === 0 ? datum.label : ''"
+    return alt.Axis(format=",d", tickMinStep=1, tickCount=6, labelExpr=whole)
 
 
 def number_axis() -> alt.Axis:

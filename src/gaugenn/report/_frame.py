@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -25,6 +25,16 @@ class Frame:
 
     rows: pa.Table
     total: int
+
+    @classmethod
+    def made(
+        cls, texts: Mapping[str, Sequence[str]], numbers: Mapping[str, Sequence[float]]
+    ) -> Self:
+        """A frame of rows that were computed from others; all of them."""
+        columns = {name: pa.array(values, pa.string()) for name, values in texts.items()}
+        figures = {name: pa.array(values, pa.float64()) for name, values in numbers.items()}
+        rows = pa.table({**columns, **figures})
+        return cls(rows=rows, total=rows.num_rows)
 
     def texts(self, column: str) -> list[str | None]:
         """A text column."""

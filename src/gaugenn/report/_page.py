@@ -76,6 +76,8 @@ def write(study: Study, path: Path) -> Path:
         StorageFullError: no room; no partial file is left.
         UsageError: the path cannot be written.
     """
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} cannot be written: {path.parent} is no folder")
     text = render(study)
     try:
         _write_whole(path, text)
@@ -126,8 +128,8 @@ def _item(
     name: str, figure: Figure, connection: duckdb.DuckDBPyConnection, headline: Summary
 ) -> _Item:
     frame = load(connection, figure.query, figure.limit)
+    frame = figure.derive(frame) if frame.total else frame
     some = frame.total > 0
-    frame = figure.derive(frame) if some else frame
     chart = figure.chart(frame) if some else None
     return _Item(
         name=name,

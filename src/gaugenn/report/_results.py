@@ -1,17 +1,18 @@
 """What the figures about speed share: one row an experiment, its estimates and its remarks."""
 
+import math
 from collections.abc import Sequence
 
+from gaugenn.analysis.statistics import MINIMUM_LAUNCHES, Estimate, estimate
 from gaugenn.report import _text
 from gaugenn.report._frame import Frame
-from gaugenn.report._interval import estimate
 from gaugenn.report._table import Column, prepared
 from gaugenn.report._text import Units
 
 FEW_SAMPLES = 10
 """Fewer timed inferences in a launch make no statistic."""
 WIDE_INTERVAL = 0.10
-"""Half the interval over the estimate."""
+"""Half the interval on the logarithms: about half its width over the estimate."""
 COARSE_CLOCK = 0.01
 """Resolution of the clock over the latency."""
 
@@ -36,7 +37,8 @@ _REMARKS = f"""list_concat(list_filter([
                CASE WHEN r.timer_resolution_s > {COARSE_CLOCK} * list_min(r.medians_s)
                    THEN 'coarse clock' END,
                CASE WHEN len(r.environments) > 1 THEN 'environments differ' END,
-               CASE WHEN r.launches_ok = 1 THEN 'one launch, no interval' END
+               CASE WHEN r.launches_ok < {MINIMUM_LAUNCHES}
+                   THEN 'fewer than {MINIMUM_LAUNCHES} launches, no interval' END
            ], lambda remark: remark IS NOT NULL), coalesce(r.notes, []))"""
 
 MEASURED = f"""
@@ -47,6 +49,9 @@ MEASURED = f"""
            || CASE WHEN r.processor != 'cpu' THEN ', ' || r.processor ELSE '' END
            || CASE WHEN r.precision != 'as-stored' THEN ', ' || r.precision ELSE '' END
            || CASE WHEN r.batch != 1 THEN ', batch ' || r.batch ELSE '' END
+           || CASE WHEN len(r.input_shapes) > 0 THEN ', ' || array_to_string(
+               list_transform(r.input_shapes, lambda i:
+                   i.name || ' ' || array_to_string(i.shape, 'x')), ', ') ELSE '' END
            || CASE WHEN r.device != 'host' THEN ', ' || r.device ELSE '' END AS setting,
            r.*, m.macs, {_REMARKS} AS remarks
     FROM results r
@@ -69,13 +74,13 @@ NOT_MEASURED = (
 INTERVAL = (
     "Each number is the geometric mean over n launches, a launch being a fresh process, with its 95 % "
     "interval in brackets (Student's t on the logarithms). Iterations inside a launch are not "
-    "independent and are never pooled; a single launch gives no interval."
+    f"independent and are never pooled; fewer than {MINIMUM_LAUNCHES} launches give no interval."
 )
 
 
 def with_estimate(frame: Frame, name: str, samples: Sequence[Sequence[float]]) -> Frame:
     """Adds `NAME`, `NAME_low`, `NAME_high` and `NAME_n`, in the unit of the samples."""
-    found = [estimate(values) for values in samples]
+    found = [_estimate(values) for values in samples]
     return frame.with_columns(
         {
             name: [None if e is None else e.value for e in found],
@@ -87,21 +92,25 @@ def with_estimate(frame: Frame, name: str, samples: Sequence[Sequence[float]]) -
     )
 
 
+def _estimate(values: Sequence[float]) -> Estimate | None:
+    # A phase that took no measurable time has no logarithm, hence no estimate.
+    return estimate(values) if values and min(values) > 0 else None
+
+
 def with_latency(frame: Frame) -> Frame:
     """Adds the estimate `latency_ms` of the launches' medians, and `verdict`."""
     medians = [[1e3 * s for s in values] for values in frame.real_lists("medians_s")]
     found = with_estimate(frame, "latency_ms", medians)
     wide = [
-        value is not None
-        and low is not None
-        and high is not None
-        and high - low > 2 * WIDE_INTERVAL * value
-        for value, low, high in zip(
-            *(found.reals(f"latency_ms{end}") for end in ("", "_low", "_high")), strict=True
+        low is not None and high is not None and math.log(high / low) > 2 * WIDE_INTERVAL
+        for low, high in zip(
+            found.reals("latency_ms_low"), found.reals("latency_ms_high"), strict=True
         )
     ]
     remarks = [
-        [*row, f"interval wider than ±{100 * WIDE_INTERVAL:.0f} %"] if too_wide else row
+        [*row, f"interval wider than ±{100 * WIDE_INTERVAL:.0f}\N{NO-BREAK SPACE}%"]
+        if too_wide
+        else row
         for row, too_wide in zip(frame.text_lists("remarks"), wide, strict=True)
     ]
     return found.with_columns(

@@ -19,7 +19,7 @@ class NotPackages(Figure):
         FROM packages WHERE kind = 'none' OR (error IS NOT NULL AND kind != 'file')
         ORDER BY kind != 'none', path
     """
-    empty = "Every given package could be opened."
+    empty = "No given file is a false or broken package."
 
     def table(self, frame: Frame) -> Table:
         """One row a path."""

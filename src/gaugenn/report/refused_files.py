@@ -27,7 +27,7 @@ class RefusedFiles(Figure):
         )
         GROUP BY kind, format, reason_kind ORDER BY files DESC, kind, format, reason
     """
-    empty = "Every candidate file was read as a model or is part of one."
+    empty = "No candidate file was refused."
     limit = 1_000
 
     def chart(self, frame: Frame) -> Chart:
