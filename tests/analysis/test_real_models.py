@@ -57,7 +57,6 @@ GIVEN: dict[str, dict[str, int]] = {
 """Inputs whose sizes the file leaves open and a single element would not do for."""
 
 WITHOUT_SIZES = {
-    "qwen2.5_0.5b_decoder.ncnn.param",  # no input has a size
     "model_1.param",  # the stated input is smaller than the last window
     "pytorch_superresolution_with_pre_post_processing_op18.onnx",  # begins with a decoded image
 }

@@ -5,6 +5,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.analysis.networks import Builder
 
+from gaugenn.analysis import shapes as shapes_module
 from gaugenn.analysis._rules import OPERATOR_RULES
 from gaugenn.analysis._shapes_source import RULES as SOURCE_RULES
 from gaugenn.analysis.cost import costs
@@ -170,6 +171,35 @@ def test_calls_that_double_at_every_level_are_followed_once() -> None:
     model = _called([*graphs, b.graph(leaf)])
     cost = costs(model, infer_shapes(model))
     assert cost.macs == 4 * 2**40
+
+
+def test_values_are_followed_only_as_far_as_there_is_room(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shapes_module, "MAXIMUM_VALUES", 100)
+    b = Builder()
+    value = b.constant(60, dtype=DataType.INT64, values=range(60))
+    first = b.node("Neg", [value])
+    second = b.node("Neg", [first])
+    frame = infer_shapes(b.model(second)).main
+    assert frame.value(value) is not None
+    assert frame.value(first) is None
+    assert frame.is_fixed(second)
+    assert frame.shape(second) == (60,)
+
+
+def test_a_graph_called_with_ever_new_shapes_is_run_only_so_often(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shapes_module, "MAXIMUM_RUNS", 10)
+    b = Builder()
+    calls = [b.node("", [b.input(n)], source="f", function=GraphReference(1)) for n in range(1, 30)]
+    inner = Builder(prefix="inner")
+    model = b.model(*calls, inner=[inner.graph(inner.relu(inner.input("n")))])
+    inferred = infer_shapes(model)
+    assert inferred.notes == (Note.LIMIT,)
+    assert inferred.shape(calls[0]) == (1,)
+    assert costs(model, inferred).uncounted_nodes > 0
 
 
 def test_costs_beyond_any_column_are_unknown_in_the_rows() -> None:

@@ -12,6 +12,7 @@ from gaugenn.analysis._node_view import (
     NodeView,
     Shape,
     UnknownShapeError,
+    check,
     elements,
     floor_div,
     wrap,
@@ -50,7 +51,7 @@ def _check_weights(view: NodeView, channels: int, weights: Shape) -> None:
     if data is None or kernel is None or len(data) < 3:
         return
     group = max(1, view.integer("group", 1))
-    expected = channels * (data[view.channel_axis(len(data))] // group) * elements(kernel)
+    expected = channels * (data[view.channel_axis(len(data))] // group) * elements(check(kernel))
     if elements(weights) != expected:
         raise UnknownShapeError(f"{elements(weights)} weights where {expected} are needed")
 
