@@ -27,7 +27,7 @@ class Latency(Figure):
     question = "How long does one inference take, for each model and engine?"
     query = MEASURED
     empty = NOT_MEASURED
-    _drawn = 60
+    _drawn = 40
 
     def derive(self, frame: Frame) -> Frame:
         """Latency with its interval."""
@@ -41,13 +41,14 @@ class Latency(Figure):
             y=alt.Y("row:N", title=None, sort=drawn.labels("row"), axis=two_lines()),
             color=alt.Color("engine:N", title="engine"),
         )
-        axis = log_axis([value for name in ends[:3] for value in drawn.reals(name)])
+        values = [value for name in ends[:3] for value in drawn.reals(name)]
+        axis, scale = log_axis(values), log_scale(values)
         bars = base.mark_rule().encode(
-            x=alt.X("latency_ms_low:Q", title="latency (ms)", scale=log_scale(), axis=axis),
+            x=alt.X("latency_ms_low:Q", title="latency (ms)", scale=scale, axis=axis),
             x2="latency_ms_high:Q",
         )
         points = base.mark_point().encode(
-            x=alt.X("latency_ms:Q", scale=log_scale(), axis=axis),
+            x=alt.X("latency_ms:Q", scale=scale, axis=axis),
             shape=alt.Shape(
                 "verdict:N",
                 title="verdict",
