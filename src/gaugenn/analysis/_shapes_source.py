@@ -11,7 +11,8 @@ from gaugenn.analysis._node_view import (
     replaced,
     without,
     wrap,
-)from gaugenn.analysis._shapes_movement import gather, one_hot
+)
+from gaugenn.analysis._shapes_movement import gather, one_hot
 
 _SAME = """
     ASSIGN_VARIABLE BUCKETIZE COMPLEX_ABS DENSIFY DYNAMIC_UPDATE_SLICE FAKE_QUANT IMAG L2_NORMALIZATION
