@@ -162,6 +162,35 @@ class Evidence:
     """For classes: shipped in the package (True) or only called (False)."""
 
 
+class LayerClass(StrEnum):
+    """What kind of work a node does."""
+
+    CONVOLUTION = "convolution"
+    """Of all channels or of groups of them; transposed and deformable ones, too."""
+    DEPTHWISE_CONVOLUTION = "depthwise-convolution"
+    """Each input channel has filters of its own."""
+    DENSE = "dense"
+    """A product with a matrix of weights, or of two matrices outside attention."""
+    ACTIVATION = "activation"
+    POOLING = "pooling"
+    """A window's or an axis' maximum, mean or sum."""
+    NORMALISATION = "normalisation"
+    ATTENTION = "attention"
+    """A fused attention, and the products before and after the softmax of one that is spelled out."""
+    RECURRENT = "recurrent"
+    EMBEDDING = "embedding"
+    """Rows of a table of weights, chosen by an input."""
+    ELEMENTWISE = "elementwise"
+    QUANTISATION = "quantisation"
+    DATA_MOVEMENT = "data-movement"
+    """Elements are copied, chosen, reordered or converted."""
+    CONTROL_FLOW = "control-flow"
+    POST_PROCESSING = "post-processing"
+    """What is chosen from scores: suppression, sorting, largest index, beam search."""
+    OTHER = "other"
+    """None of these, or not known what it is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorInfo:
     """A model's input or output."""
@@ -227,6 +256,7 @@ class LayerRecord:
     output_bytes: int | None
     weights_sha256: str | None = None
     """Digest of the node's weights; None without weights or without their bytes."""
+    layer_class: LayerClass = LayerClass.OTHER
 
 
 class Processor(StrEnum):

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from gaugenn.analysis._parameters import Weight
 from gaugenn.analysis.cost import ModelCost, NodeCost, costs
 from gaugenn.analysis.fingerprint import architecture_digest, combined_digest, tensor_digest
+from gaugenn.analysis.layers import layer_classes
 from gaugenn.analysis.shapes import InferredShapes, infer_shapes
 from gaugenn.analysis.weights import summarise_weights
 from gaugenn.graph import Graph, Model, Tensor
-from gaugenn.records import FileKind, LayerRecord, ModelRecord, TensorInfo
+from gaugenn.records import FileKind, LayerClass, LayerRecord, ModelRecord, TensorInfo
 
 Key = tuple[int | str, ...]
 """See `Weight.key`."""
@@ -35,9 +36,17 @@ def summarise(
     shapes = infer_shapes(model)
     cost = costs(model, shapes)
     stored = summarise_weights(model, shapes, cost)
+    classes = layer_classes(model, shapes)
     digests: dict[Key, str | None] = {}
     layers = tuple(
-        _layer(model, model_sha256, graph, position, cost.nodes[graph][position], digests)
+        _layer(
+            model,
+            model_sha256,
+            (graph, position),
+            cost.nodes[graph][position],
+            classes[graph][position],
+            digests,
+        )
         for graph in range(len(model.graphs))
         for position in range(len(model.graphs[graph].nodes))
     )
@@ -82,11 +91,12 @@ def _digest(weights: Sequence[Weight], digests: dict[Key, str | None]) -> str | 
 def _layer(
     model: Model,
     model_sha256: str,
-    graph: int,
-    position: int,
+    place: tuple[int, int],
     cost: NodeCost,
+    layer_class: LayerClass,
     digests: dict[Key, str | None],
 ) -> LayerRecord:
+    graph, position = place
     node = model.graphs[graph].nodes[position]
     shape = cost.output_shape
     return LayerRecord(
@@ -104,6 +114,7 @@ def _layer(
         output_shape=None if shape is None or max(shape, default=0) > _LARGEST else shape,
         output_bytes=_bounded(cost.output_bytes),
         weights_sha256=_digest(cost.weights, digests),
+        layer_class=layer_class,
     )
 
 
