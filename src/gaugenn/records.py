@@ -276,7 +276,7 @@ class ModelRecord:
     near_zero_weights: int = 0
     """At most 1e-9 in absolute value, zeros included."""
     tensors_examined: int = 0
-    """Weight tensors of floats of at least 4,096 elements; the denominator of the next."""
+    """Float weights of products, of at least 4,096 elements; the denominator of the next."""
     clustered_tensors: int = 0
     """Those with at most 256 distinct values: clustered, or floats that were integers before."""
     compression_traces: tuple[str, ...] = ()

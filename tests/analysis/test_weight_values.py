@@ -174,6 +174,14 @@ def test_compression_is_part_of_a_models_row() -> None:
     assert [(s.dtype, s.elements) for s in found.weight_elements] == [("float32", 64 * 192)]
 
 
+def test_a_table_of_anchors_is_not_taken_for_a_clustered_weight() -> None:
+    b = Builder()
+    anchors = np.repeat(RANDOM.normal(size=8), 1000)
+    y = b.node("Add", [b.input(1, 8000), b.constant(1, 8000, values=anchors.tolist())])
+    found = record(b.model(y))
+    assert (found.tensors_examined, found.clustered_tensors) == (0, 0)
+
+
 def test_names_that_compression_tools_leave_are_found() -> None:
     def traces(prefix: str) -> tuple[str, ...]:
         b = Builder(prefix=prefix)

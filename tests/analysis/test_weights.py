@@ -81,7 +81,7 @@ def zeros(tensor: Tensor) -> ValuesSummary:
     name = b.constant(count)
     b.tensors[name] = replace(tensor, name=name, kind=b.tensors[name].kind)
     model = b.model(b.node("PRelu", [b.input(1, count), name]))
-    return WeightReader().summary(costs(model, infer_shapes(model)).weights)
+    return WeightReader().summary(costs(model, infer_shapes(model)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])
@@ -100,7 +100,7 @@ def test_a_quantised_weight_is_zero_at_its_zero_point() -> None:
     name = b.constant(2, 3)
     b.tensors[name] = replace(tensor, name=name, kind=b.tensors[name].kind)
     model = b.model(b.node("Gemm", [b.input(1, 3), name], transB=1))
-    share = WeightReader().summary(costs(model, infer_shapes(model)).weights)
+    share = WeightReader().summary(costs(model, infer_shapes(model)))
     assert (share.examined, share.zeros) == (6, 3)
 
 
@@ -124,7 +124,7 @@ def test_packed_integers_are_unpacked() -> None:
 def test_absent_weights_have_no_zeros_and_no_digest() -> None:
     model = squeezenet_1_1(Builder())
     cost = costs(model, infer_shapes(model))
-    assert WeightReader().summary(cost.weights) == ValuesSummary(
+    assert WeightReader().summary(cost) == ValuesSummary(
         examined=0, zeros=0, near_zeros=0, absent=1_235_496, tensors=0, clustered=0
     )
     record, layers = rows(model)

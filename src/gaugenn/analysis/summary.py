@@ -57,7 +57,7 @@ def summarise(
         for graph in range(len(model.graphs))
         for position in range(len(model.graphs[graph].nodes))
     )
-    values = reader.summary(cost.weights)
+    values = reader.summary(cost)
     record = ModelRecord(
         model_sha256=model_sha256,
         kind=FileKind.MODEL,

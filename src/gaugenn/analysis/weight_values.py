@@ -13,7 +13,7 @@ matrices that are joined in one format and apart in another.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from gaugenn.analysis._node_view import elements
 from gaugenn.analysis._parameters import Weight
+from gaugenn.analysis.cost import ModelCost
 from gaugenn.analysis.fingerprint import combined_digest, tensor_digest
 from gaugenn.errors import FormatError
 from gaugenn.graph import DataType, Tensor
@@ -94,7 +95,7 @@ class ValuesSummary:
         zeros: of these, exactly zero.
         near_zeros: of these, at most `NEAR_ZERO` in absolute value.
         absent: weights whose values are not in the file, or of a type that cannot be looked at.
-        tensors: weight tensors that were asked for clusters.
+        tensors: weight tensors of convolutions and products that were asked for clusters.
         clustered: of these, those with 2 to `MAXIMUM_CLUSTERS` distinct values.
     """
 
@@ -132,10 +133,17 @@ class WeightReader:
         looks = [self.look(weight).values for weight in kernels]
         return combined_digest([None if look is None else look.values_sha256 for look in looks])
 
-    def summary(self, weights: Iterable[Weight]) -> ValuesSummary:
-        """The values of distinct weights together."""
+    def summary(self, cost: ModelCost) -> ValuesSummary:
+        """The values of a model's weights together; only those of products can be clustered."""
+        multiplied = {
+            weight.key
+            for nodes in cost.nodes
+            for node in nodes
+            if node.macs
+            for weight in node.weights
+        }
         examined = zeros = near_zeros = absent = tensors = clustered = 0
-        for weight in weights:
+        for weight in cost.weights:
             found = self.look(weight).values
             if found is None:
                 absent += weight.count or 0
@@ -143,8 +151,9 @@ class WeightReader:
             examined += found.elements
             zeros += found.zeros
             near_zeros += found.near_zeros
-            tensors += found.clusters is not None
-            clustered += found.clusters is not None and found.clusters > 1
+            if found.clusters is not None and weight.key in multiplied:
+                tensors += 1
+                clustered += found.clusters > 1
         return ValuesSummary(
             examined=examined,
             zeros=zeros,
