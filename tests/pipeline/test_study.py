@@ -249,6 +249,15 @@ def test_the_api_has_the_verbs(apps: Path, tmp_path: Path) -> None:
     assert api.report(tmp_path / "s").read_text().startswith("<!DOCTYPE html>")
 
 
+def test_a_file_that_the_user_named_has_a_row_whatever_it_is(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("neither this nor that")
+    result = api.scan([tmp_path / "notes.txt"], tmp_path / "s", workers=1)
+    rows = api.query(result.study, "SELECT kind, error FROM apps").to_pylist()
+    assert rows == [{"kind": "none", "error": "neither a package nor a model"}]
+    result = api.scan([tmp_path], tmp_path / "t", workers=1)
+    assert api.query(result.study, "SELECT * FROM apps").num_rows == 0
+
+
 def test_users_can_open_the_tables_without_gaugenn(study: Path) -> None:
     rows = duckdb.sql(f"SELECT count(*) FROM '{study}/tables/apps/*.parquet'").fetchall()
     assert rows == [(12,)]
