@@ -294,6 +294,7 @@ def report(folder: Path, to: Path | None, figure: str | None, form: str) -> None
     type=click.Choice(["table", "csv", "json"]),
     default="table",
     show_default=True,
+    help="How to print the rows; json prints one object a row.",
 )
 def query(folder: Path, sql: str, form: str) -> None:
     """Answer an SQL statement over the study in DIR (DuckDB's dialect)."""
