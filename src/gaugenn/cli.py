@@ -271,7 +271,7 @@ def bench(
 @click.option("--figure", metavar="NAME", help="Write one figure alone; `list` names them.")
 @click.option(
     *("--format", "form"),
-    type=click.Choice([form.value for form in api.ExportFormat]),
+    type=click.Choice(["svg", "png", "csv", "vega"]),
     default="svg",
     show_default=True,
     help="Of a single figure.",
@@ -283,7 +283,7 @@ def report(folder: Path, to: Path | None, figure: str | None, form: str) -> None
     elif figure == "list":
         _table(("figure", "question"), list(api.figures().items()))
     else:
-        print(api.report_figure(folder, figure, api.ExportFormat(form), to))
+        print(api.report_figure(folder, figure, form, to))
 
 
 @cli.command()

@@ -208,6 +208,33 @@ def test_a_study_killed_again_and_again_ends_like_an_undisturbed_one(
     assert not list((folder / "journal").iterdir())
 
 
+def test_a_bench_killed_again_and_again_has_every_launch_once(apps: Path, tmp_path: Path) -> None:
+    folder, undisturbed = tmp_path / "s", tmp_path / "u"
+    options = ("--engine", "null", "--launches", 3, "--quiet", "--workers", 1)
+    command = _command("study", apps / "good.apk", "--out", folder, *options)
+    generator = random.Random(0)
+    for _ in range(3):
+        with subprocess.Popen(
+            command, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            wanted = _runs(folder) + generator.randint(1, 2)
+            while process.poll() is None and _runs(folder) < wanted:
+                time.sleep(generator.uniform(0, 0.01))
+            process.send_signal(signal.SIGKILL)
+    done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    done = _run("study", apps / "good.apk", "--out", undisturbed, *options)
+    assert done.returncode == 0, done.stderr
+    found = _contents(folder)
+    assert found == _contents(undisturbed)
+    assert [row[2] for row in found["runs"]] == ["ok"] * 6
+    assert not list((folder / "journal").iterdir())
+
+
+def _runs(folder: Path) -> int:
+    return len(list((folder / "tables/runs").glob("*.parquet")))
+
+
 def _small_files() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, 2_000))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
