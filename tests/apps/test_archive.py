@@ -55,6 +55,18 @@ def test_really_encrypted_data_says_so(make_zip: Make, part: Parts) -> None:
     assert bytes(archive.read(archive.entries[1])) == TEXT
 
 
+def test_a_member_before_the_start_of_a_beheaded_archive_is_unreadable(
+    make_zip: Make, part: Parts
+) -> None:
+    whole = make_zip([part(name=b"a", data=TEXT, zip64=True), part(name=b"b", data=TEXT)])
+    archive = _open(whole[10:])
+    lost, kept = archive.entries
+    for read in (lambda: archive.read(lost), lambda: archive.head(lost, 16)):
+        with pytest.raises(PackageError, match="local header at -10"):
+            read()
+    assert bytes(archive.read(kept)) == TEXT
+
+
 @pytest.mark.parametrize("deflated", [True, False])
 @pytest.mark.parametrize("method", [1, 12, 99, 0x4141])
 def test_an_unknown_compression_method_is_decided_by_the_crc(

@@ -216,7 +216,7 @@ class Archive:
     def _data_start(self, entry: Entry) -> int:
         """Where the data begins. The local header's lengths count, the central ones may differ."""
         data, offset = self._data, entry.offset
-        if offset + _LOCAL.size > data.nbytes:
+        if not 0 <= offset <= data.nbytes - _LOCAL.size:
             raise PackageError(
                 f"{entry.name}: local header at {offset}, archive ends at {data.nbytes}"
             )
