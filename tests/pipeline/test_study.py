@@ -15,6 +15,7 @@ import pytest
 from tests.pipeline import packages
 
 from gaugenn import api
+from gaugenn.pipeline import inspect as inspecting
 from gaugenn.store import Study
 
 # What a run measures differs from run to run; what it finds must not.
@@ -279,3 +280,23 @@ def test_inspect_prints_one_object_a_file_in_order(apps: Path) -> None:
 
 def test_inspect_exits_0_when_every_file_was_looked_at(apps: Path) -> None:
     assert _run("inspect", apps / "words.tflite", apps / "empty.apk").returncode == 0
+
+
+def test_inspect_says_that_a_pipe_is_no_file_instead_of_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    done = _run("inspect", "--json", tmp_path / "pipe.onnx", "/dev/zero", timeout=30)
+    assert done.returncode == 2
+    errors = [json.loads(line)["error"] for line in done.stdout.splitlines()]
+    assert errors == ["cannot be read: not a regular file"] * 2
+
+
+def test_a_reader_that_breaks_costs_inspect_one_file_only(
+    apps: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(content: object) -> object:
+        raise KeyError("broken reader")
+
+    monkeypatch.setattr(inspecting, "lone_candidate", broken)
+    first, second = api.inspect([apps / "lone.onnx", apps / "good.apk"])
+    assert "KeyError('broken reader')" in str(first.error)
+    assert second.kind == "package"
