@@ -2,12 +2,13 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 from rich.console import Console
@@ -16,13 +17,19 @@ from rich.table import Table
 
 from gaugenn import __version__, api
 from gaugenn._progress import LiveProgress
-from gaugenn.errors import GaugennError, StorageFullError, UsageError
+from gaugenn._terminal import printable
+from gaugenn.errors import GaugennError, StorageFullError, UsageError, is_storage_full
 from gaugenn.pipeline import Silent, Watcher
+
+if TYPE_CHECKING:
+    import pyarrow
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_STORAGE_FULL = 3
 EXIT_INTERRUPTED = 130
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -46,7 +53,7 @@ class Output:
     def remark(self, text: str) -> None:
         """A line for a person."""
         if not self.quiet and not self.as_json:
-            _stderr().print(escape(text), highlight=False, soft_wrap=True)
+            _stderr().print(escape(printable(text)), highlight=False, soft_wrap=True)
 
 
 def _stderr() -> Console:
@@ -54,15 +61,22 @@ def _stderr() -> Console:
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    table = Table(
+        *(escape(_cell(column)) for column in columns),
+        box=None,
+        header_style="bold",
+        pad_edge=False,
+    )
     for row in rows:
         table.add_row(*(escape(_cell(value)) for value in row))
-    width = None if sys.stdout.isatty() else 400
-    Console(width=width).print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 400
+    console.print(table)
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))
 
 
 def _printing(command: F) -> F:
@@ -122,7 +136,11 @@ def _benching(command: F) -> F:
                 help="Size, batch first, for inputs of this name that a model leaves open.",
             ),
             click.option(
-                "--seed", default=0, show_default=True, help="Order of launches and inputs."
+                "--seed",
+                type=click.IntRange(0, 2**63 - 1),
+                default=0,
+                show_default=True,
+                help="Order of launches and inputs.",
             ),
             click.option(
                 "--install-engines",
@@ -290,12 +308,25 @@ def query(folder: Path, sql: str, form: str) -> None:
     if form == "csv":
         import pyarrow.csv
 
-        pyarrow.csv.write_csv(answer, sys.stdout.buffer)
+        if sys.stdout is not None:
+            pyarrow.csv.write_csv(_flat(answer), sys.stdout.buffer)
     elif form == "json":
         for row in answer.to_pylist():
             print(json.dumps(row, default=str))
     else:
         _table(answer.column_names, [list(row.values()) for row in answer.to_pylist()])
+
+
+def _flat(answer: "pyarrow.Table") -> "pyarrow.Table":
+    """The table with lists and other nested values as JSON text, since CSV has no notation for them."""
+    import pyarrow as pa
+
+    for position, column in enumerate(answer.schema):
+        if pa.types.is_nested(column.type):
+            values = answer.column(position).to_pylist()
+            texts = [None if value is None else json.dumps(value, default=str) for value in values]
+            answer = answer.set_column(position, column.name, pa.array(texts, pa.string()))
+    return answer
 
 
 @cli.group()
@@ -385,7 +416,7 @@ def _settings(
 
 def _numbers(text: str, wrong: str) -> tuple[int, ...]:
     parts = text.split(",")
-    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+    if not all(_NUMBER.fullmatch(part.strip()) and int(part) > 0 for part in parts):
         raise UsageError(wrong)
     return tuple(int(part) for part in parts)
 
@@ -425,6 +456,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         code = cli.main(args=arguments and list(arguments), standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.exceptions.Abort:
         return _interrupted()
     except KeyboardInterrupt:
@@ -442,11 +475,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output is gone (`| head`): nothing more to say, also at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+    except OSError as error:
+        return _failed(str(error), EXIT_STORAGE_FULL if is_storage_full(error) else EXIT_FAILED)
     return code if isinstance(code, int) else 0
 
 
 def _failed(message: str, code: int) -> int:
-    _stderr().print(f"[bold]gaugenn:[/bold] {escape(message)}", highlight=False, soft_wrap=True)
+    _stderr().print(
+        f"[bold]gaugenn:[/bold] {escape(printable(message))}", highlight=False, soft_wrap=True
+    )
     return code
 
 

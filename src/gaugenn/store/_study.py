@@ -60,7 +60,7 @@ class Study:
             version = json.loads(text)["schema_version"]
         except FileNotFoundError:
             raise StoreError(f"{path} is no study: it has no study.json") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StoreError(f"{path}/study.json cannot be read: {error!r}") from error
         if not isinstance(version, int) or version > SCHEMA_VERSION:
             raise StoreError(
