@@ -2,7 +2,7 @@
 
 
 def printable(text: str) -> str:
-    """The text with all that could steer a terminal spelled out as `\\x1b`; line breaks stay.
+    """The text with all that could steer a terminal spelled out in hex; line breaks stay.
 
     That is control characters, and those that turn the direction of writing or cannot be seen.
     """
