@@ -1,5 +1,6 @@
 """A package (or a lone model file) becomes rows and blobs. One call a file, in a worker process."""
 
+import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
@@ -159,6 +160,8 @@ def scan(paths: Iterable[Path | str], study: Study, executor: Executor, watcher:
     files: list[FoundFile] = []
     failures: list[Failure] = []
     for item in discover(paths):
+        if isinstance(item, FoundFile) and not item.named and _is_within(item.path, study.path):
+            continue  # what the study holds was found somewhere else before
         (files if isinstance(item, FoundFile) else failures).append(item)  # type: ignore[arg-type]
     if not files and not failures:
         raise UsageError("the given paths hold no file")
@@ -182,6 +185,10 @@ def scan(paths: Iterable[Path | str], study: Study, executor: Executor, watcher:
         study.write(rows)
         watcher.step("scan", subject, _remark(rows))
     watcher.end("scan")
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
 def as_failure(stage: str, subject: str, error: Exception) -> Failure:
