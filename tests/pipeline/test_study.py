@@ -4,6 +4,7 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -293,10 +294,55 @@ def test_inspect_says_that_a_pipe_is_no_file_instead_of_waiting(tmp_path: Path) 
 def test_a_reader_that_breaks_costs_inspect_one_file_only(
     apps: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(content: object) -> object:
+    def broken(_content: object) -> object:
         raise KeyError("broken reader")
 
     monkeypatch.setattr(inspecting, "lone_candidate", broken)
     first, second = api.inspect([apps / "lone.onnx", apps / "good.apk"])
     assert "KeyError('broken reader')" in str(first.error)
     assert second.kind == "package"
+
+
+def test_a_study_inside_the_scanned_folder_does_not_find_itself(apps: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "apps"
+    folder.mkdir()
+    shutil.copy(apps / "good.apk", folder)
+    first = api.scan([folder], folder / "study", workers=1)
+    second = api.scan([folder], folder / "study", workers=1)
+    assert second.summary == first.summary
+    assert _ask(folder / "study", "SELECT parse_filename(path) FROM apps") == [("good.apk",)]
+
+
+def test_a_changed_model_file_is_not_measured_and_its_failure_has_one_row(
+    apps: Path, tmp_path: Path
+) -> None:
+    folder = api.scan([apps / "lone.onnx"], tmp_path / "s", workers=1).study
+    (blob,) = (folder / "blobs").glob("??/*")
+    blob.write_bytes(blob.read_bytes() + b"!")
+    api.bench(folder, api.BenchSettings(engines=("null",), launches=2))
+    ((status, reason),) = _ask(folder, "SELECT status, reason FROM runs")
+    assert status == "refused"
+    assert "was changed" in str(reason)
+    shutil.rmtree(folder / "tables" / "models")
+    for _ in range(2):
+        api.scan([apps / "lone.onnx"], folder, workers=1)
+    assert _ask(folder, "SELECT stage, error FROM all_failures") == [("analyse", "StoreError")]
+
+
+def test_damaged_tables_and_journals_are_store_errors(apps: Path, tmp_path: Path) -> None:
+    folder = api.scan([apps / "good.apk"], tmp_path / "s", workers=1).study
+    batch = folder / "journal" / "batch"
+    batch.mkdir()
+    (batch / "COMMIT.json").write_text("{")
+    done = _run("scan", apps / "good.apk", "--out", folder)
+    assert done.returncode == 1
+    assert "COMMIT.json cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+    shutil.rmtree(batch)
+    for part in (folder / "tables" / "models").iterdir():
+        os.truncate(part, 100)
+    for command in (("scan", apps, "--out", folder), ("query", folder, "SELECT 1 FROM models")):
+        done = _run(*command)
+        assert done.returncode == 1
+        assert "cannot be read" in done.stderr
+        assert "Traceback" not in done.stderr
