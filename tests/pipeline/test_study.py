@@ -16,7 +16,11 @@ import pytest
 from tests.pipeline import packages
 
 from gaugenn import api
+from gaugenn.errors import LimitError, StorageFullError
+from gaugenn.execute import Outcome
+from gaugenn.execute.local import LocalPool
 from gaugenn.pipeline import inspect as inspecting
+from gaugenn.pipeline.scan import as_failure
 from gaugenn.store import Study
 
 # What a run measures differs from run to run; what it finds must not.
@@ -346,3 +350,21 @@ def test_damaged_tables_and_journals_are_store_errors(apps: Path, tmp_path: Path
         assert done.returncode == 1
         assert "cannot be read" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_a_blob_without_room_ends_the_scan_and_is_no_failure_of_its_package(
+    apps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FullPool(LocalPool):
+        def map(self, function, items):  # type: ignore[no-untyped-def]
+            for item in items:
+                yield Outcome(item=item, value=None, error=StorageFullError("no room"))
+
+    folder = tmp_path / "s"
+    with monkeypatch.context() as patch:
+        patch.setattr(api, "LocalPool", FullPool)
+        with pytest.raises(StorageFullError):
+            api.scan([apps / "good.apk"], folder, workers=1)
+    assert _ask(folder, "SELECT * FROM all_failures") == []
+    assert as_failure("scan", "x", StorageFullError("no room")).transient
+    assert not as_failure("scan", "x", LimitError("bomb")).transient

@@ -12,7 +12,14 @@ from gaugenn.apps.archive import is_zip
 from gaugenn.apps.scan import describe
 from gaugenn.apps.walk import Member, Package
 from gaugenn.content import Content, open_file
-from gaugenn.errors import GaugennError, LimitError, PackageError, UsageError
+from gaugenn.errors import (
+    GaugennError,
+    LimitError,
+    PackageError,
+    StorageFullError,
+    TransientError,
+    UsageError,
+)
 from gaugenn.execute import Executor
 from gaugenn.formats import (
     HEAD_BYTES,
@@ -175,6 +182,8 @@ def scan(paths: Iterable[Path | str], study: Study, executor: Executor, watcher:
     watcher.begin("scan", len(todo))
     for outcome in executor.map(_scan_file, todo):
         subject = str(outcome.item.found.path)
+        if isinstance(outcome.error, StorageFullError):
+            raise outcome.error
         if outcome.error is not None:
             failure = as_failure("scan", subject, outcome.error)
             if ("scan", subject) not in known_failures:
@@ -198,7 +207,8 @@ def as_failure(stage: str, subject: str, error: Exception) -> Failure:
         subject=subject,
         error=type(error).__name__,
         message=str(error) or repr(error),
-        transient=isinstance(error, OSError) or not isinstance(error, GaugennError),
+        transient=isinstance(error, OSError | TransientError)
+        or not isinstance(error, GaugennError),
     )
 
 
