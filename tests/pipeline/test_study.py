@@ -9,7 +9,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import pytest
@@ -22,6 +24,9 @@ from gaugenn.execute.local import LocalPool
 from gaugenn.pipeline import inspect as inspecting
 from gaugenn.pipeline.scan import as_failure
 from gaugenn.store import Study
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 # What a run measures differs from run to run; what it finds must not.
 TABLES = {
@@ -356,7 +361,7 @@ def test_a_blob_without_room_ends_the_scan_and_is_no_failure_of_its_package(
     apps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class FullPool(LocalPool):
-        def map(self, function, items):  # type: ignore[no-untyped-def]
+        def map(self, _function: Callable[[T], R], items: Iterable[T]) -> Iterator[Outcome[T, R]]:
             for item in items:
                 yield Outcome(item=item, value=None, error=StorageFullError("no room"))
 
