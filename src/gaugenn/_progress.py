@@ -16,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from gaugenn._terminal import printable
+
 _TITLES = {"scan": "Scanning packages", "analyse": "Reading models", "bench": "Running models"}
 _SUBJECT_CHARACTERS = 48
 
@@ -63,7 +65,7 @@ class LiveProgress:
         shown = (
             subject if len(subject) <= _SUBJECT_CHARACTERS else "…" + subject[-_SUBJECT_CHARACTERS:]
         )
-        text = escape(f"{shown}  {remark}".strip())
+        text = escape(printable(f"{shown}  {remark}".strip()))
         self._progress.update(self._tasks[stage], advance=1, subject=text)
 
     def end(self, stage: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,13 +17,16 @@ from rich.table import Table
 
 from gaugenn import __version__, api
 from gaugenn._progress import LiveProgress
-from gaugenn.errors import GaugennError, StorageFullError, UsageError
+from gaugenn._terminal import printable
+from gaugenn.errors import GaugennError, StorageFullError, UsageError, is_storage_full
 from gaugenn.pipeline import Silent, Watcher
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_STORAGE_FULL = 3
 EXIT_INTERRUPTED = 130
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -46,7 +50,7 @@ class Output:
     def remark(self, text: str) -> None:
         """A line for a person."""
         if not self.quiet and not self.as_json:
-            _stderr().print(escape(text), highlight=False, soft_wrap=True)
+            _stderr().print(escape(printable(text)), highlight=False, soft_wrap=True)
 
 
 def _stderr() -> Console:
@@ -78,11 +82,7 @@ def _table(
 
 
 def _cell(value: object) -> str:
-    """A value fit for a terminal: control characters out of hostile names become escapes."""
-    text = "" if value is None else str(value)
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "" if value is None else printable(str(value))
 
 
 def _printing(command: F) -> F:
@@ -142,7 +142,11 @@ def _benching(command: F) -> F:
                 help="Size, batch first, for inputs of this name that a model leaves open.",
             ),
             click.option(
-                "--seed", default=0, show_default=True, help="Order of launches and inputs."
+                "--seed",
+                type=click.IntRange(0, 2**63 - 1),
+                default=0,
+                show_default=True,
+                help="Order of launches and inputs.",
             ),
             click.option(
                 "--install-engines",
@@ -328,7 +332,8 @@ def query(folder: Path, sql: str, form: str) -> None:
     """Answer an SQL statement over the study in DIR (DuckDB's dialect)."""
     answer = api.query(folder, sql)
     if form == "csv":
-        api.write_csv(answer, sys.stdout.buffer)
+        if sys.stdout is not None:
+            api.write_csv(answer, sys.stdout.buffer)
     elif form == "json":
         for row in answer.to_pylist():
             print(json.dumps(row, default=str))
@@ -423,7 +428,7 @@ def _settings(
 
 def _numbers(text: str, wrong: str) -> tuple[int, ...]:
     parts = text.split(",")
-    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+    if not all(_NUMBER.fullmatch(part.strip()) and int(part) > 0 for part in parts):
         raise UsageError(wrong)
     return tuple(int(part) for part in parts)
 
@@ -462,6 +467,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         code = cli.main(args=arguments and list(arguments), standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.exceptions.Abort:
         return _interrupted()
     except KeyboardInterrupt:
@@ -479,11 +486,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output is gone (`| head`): nothing more to say, also at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+    except OSError as error:
+        return _failed(str(error), EXIT_STORAGE_FULL if is_storage_full(error) else EXIT_FAILED)
     return code if isinstance(code, int) else 0
 
 
 def _failed(message: str, code: int) -> int:
-    _stderr().print(f"[bold]gaugenn:[/bold] {escape(message)}", highlight=False, soft_wrap=True)
+    _stderr().print(
+        f"[bold]gaugenn:[/bold] {escape(printable(message))}", highlight=False, soft_wrap=True
+    )
     return code
 
 

@@ -207,6 +207,8 @@ def test_a_size_that_fits_no_input_is_a_usage_error(shape: InputShape) -> None:
         {"steady_minimum_s": -1.0},
         {"launch_maximum_s": 0.0},
         {"precisions": ()},
+        {"seed": -1},
+        {"seed": 2**63},
     ],
 )
 def test_settings_that_measure_nothing_are_a_usage_error(changes: dict[str, object]) -> None:

@@ -65,6 +65,8 @@ class Settings:
             raise UsageError("a plan needs at least one launch and one steady inference")
         if min(self.warmup_minimum_count, self.warmup_minimum_s, self.steady_minimum_s) < 0:
             raise UsageError("counts and times cannot be negative")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"the seed must be from 0 to 2**63 - 1, not {self.seed}")
         if self.launch_maximum_s <= 0:
             raise UsageError("a launch needs some time: launch_maximum_s must be above 0")
 

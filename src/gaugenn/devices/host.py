@@ -57,10 +57,9 @@ class HostDevice(Device):
         try:
             if self._folder is not None:
                 self._folder.mkdir(parents=True, exist_ok=True)
-            made = tempfile.mkdtemp(prefix="gaugenn-", dir=self._folder)
-            self._work = Path(
-                made
-            ).resolve()  # commands run inside it: relative paths would be lost
+            # Absolute, since commands get these paths and run in the working folder itself.
+            folder = self._folder.absolute() if self._folder is not None else None
+            self._work = Path(tempfile.mkdtemp(prefix="gaugenn-", dir=folder)).absolute()
         except OSError as error:
             raise _broken(error, "cannot make a working folder") from error
         return self

@@ -80,13 +80,15 @@ def inspect(paths: Iterable[Path | str] | Path | str) -> Iterator[Inspection]:
             text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             if isinstance(error, IsADirectoryError):
                 text = "it is a folder; look into folders with: gaugenn scan"
-            yield Inspection(
-                path=str(path),
-                sha256=None,
-                size_bytes=None,
-                kind=FileKind.UNKNOWN,
-                error=f"cannot be read: {text}",
-            )
+            yield _unread(path, f"cannot be read: {text}")
+        except Exception as error:  # noqa: BLE001 - the item's door: one file never stops the rest
+            yield _unread(path, f"a bug of gaugenn, please report it: {error!r}")
+
+
+def _unread(path: Path | str, error: str) -> Inspection:
+    return Inspection(
+        path=str(path), sha256=None, size_bytes=None, kind=FileKind.UNKNOWN, error=error
+    )
 
 
 def inspect_file(path: Path) -> Inspection:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from gaugenn.bench.campaign import LocalFile, Progress, campaign, host_programs
 from gaugenn.bench.plan import EngineVersion, Plan, Settings, plan, select_engines
@@ -134,6 +135,13 @@ def _launch_all(
     told = len({key for key in done if key[0] in by_digest})
     names = _names(study)
 
+    @cache
+    def whole(model: str) -> Sequence[LocalFile]:
+        """A model's files, each checked once: what is measured is what was read."""
+        for file in files[model]:
+            study.blobs.verify(file.path.name)
+        return files[model]
+
     def catch_up(progress: Progress) -> None:
         """Tells the watcher of launches that were made before or are left out."""
         nonlocal told
@@ -151,7 +159,7 @@ def _launch_all(
             device=device,
             environment=environment,
             programs=host_programs(jobs),
-            files=lambda model: files[model],
+            files=whole,
             done=done,
             seed=seed,
             progress=catch_up,
