@@ -16,12 +16,12 @@ from gaugenn.content import Content
 from gaugenn.errors import FormatError
 from gaugenn.formats import _mnn_operators
 from gaugenn.formats import _mnn_schema as schema
+from gaugenn.formats._assembly import check_calls, ordered, unique
 from gaugenn.formats._contract import FormatReader
 from gaugenn.formats._flatbuffers import Field, FlatBuffer, Table, Tables
 from gaugenn.formats._mnn_layers import Layer, Site, float_scales, layer
 from gaugenn.formats._mnn_schema import DescriptionField, NetField, OperatorField, SubgraphField
 from gaugenn.formats._mnn_weights import WeightSource
-from gaugenn.formats._names import unique
 from gaugenn.formats._tflite_call import Call, Translation
 from gaugenn.graph import (
     AttributeValue,
@@ -66,7 +66,6 @@ _REFERENCES = {
     "then_graph": "then_branch",
     "else_graph": "else_branch",
 }
-_DEEPEST_CALLS = 32
 _LARGEST_ZERO_POINT = 1 << 31
 
 
@@ -198,7 +197,7 @@ class _Reading:
         scope = _Scope(names=unique(root.strings(NetField.TENSOR_NAMES)))
         graphs = [self._main(scope)]
         graphs += [self._inner(table) for table in self._subgraphs]
-        _check_calls(graphs)
+        check_calls(graphs)
         if root.integer(NetField.USAGE, "i8") == schema.TRAINING:
             self._notes.add("training-graph")
         companion = self._source.companion
@@ -329,7 +328,7 @@ class _Reading:
         made = self._layer(scope, call, parameter, found, name)
         if made is None:
             translated = self._translate(scope, call, found, parameter)
-            arranged = _ordered(inputs, translated.inputs)
+            arranged = ordered(inputs, translated.inputs)
             operator, attributes = translated.operator, translated.attributes
         else:
             arranged = _with_weights(scope, inputs, made)
@@ -467,20 +466,6 @@ def _producer(extra: Table) -> str:
     return f"{name or 'MNNConvert'} {version}" if version else name
 
 
-def _ordered(
-    tensors: Sequence[Tensor | None], positions: tuple[int, ...] | None
-) -> tuple[str, ...]:
-    """Names of inputs in ONNX order; those that the rule does not mention follow."""
-    names = ["" if tensor is None else tensor.name for tensor in tensors]
-    if positions is None:
-        return tuple(names)
-    front = [names[at] if 0 <= at < len(names) else "" for at in positions]
-    rest = [name for at, name in enumerate(names) if at not in positions]
-    while front and not front[-1] and not rest:
-        front.pop()
-    return (*front, *rest)
-
-
 def _with_weights(scope: _Scope, inputs: Sequence[Tensor | None], made: Layer) -> tuple[str, ...]:
     """Names of a layer's inputs, with its weights among them; adds these to the graph."""
     names = ["" if tensor is None else tensor.name for tensor in inputs]
@@ -489,23 +474,3 @@ def _with_weights(scope: _Scope, inputs: Sequence[Tensor | None], made: Layer) -
             scope.tensors[tensor.name] = tensor
     weights = ["" if tensor is None else tensor.name for tensor in made.weights]
     return (*names[: made.first], *weights, *names[made.first :])
-
-
-def _check_calls(graphs: Sequence[Graph]) -> None:
-    """Refuses sub-graphs that run themselves.
-
-    Raises:
-        FormatError: a cycle, or calls nested too deep.
-    """
-    runs = [
-        {value.index for node in graph.nodes for value in node.attributes.values()
-         if isinstance(value, GraphReference)}
-        for graph in graphs
-    ]  # fmt: skip
-    depths = [0] * len(graphs)
-    for _ in range(_DEEPEST_CALLS):
-        deeper = [1 + max((depths[i] for i in each), default=-1) for each in runs]
-        if deeper == depths:
-            return
-        depths = deeper
-    raise FormatError(f"sub-graphs run each other, or more than {_DEEPEST_CALLS} deep")
