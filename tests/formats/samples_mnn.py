@@ -145,6 +145,40 @@ def layers() -> bytes:
     return net.data()
 
 
+def rare() -> bytes:
+    """Layers that few files have: volumes, old quantised ones, recurrent and fused ones."""
+    net = Net()
+    net.image("video", 1, 2, 4, 4, 4)
+    volume: Fields = {
+        **dict.fromkeys((0, 1), ("[i32]", (1, 1, 1))),
+        2: ("[i32]", (3, 3, 3)),
+        3: ("[i32]", (1, 1, 1)),
+        5: ("i32", 2),
+        6: ("i32", 4),
+    }
+    fields: Fields = {0: volume, 1: floats(216), 2: floats(4)}
+    net.add("Convolution3D", ("video",), ("v",), "Convolution3D", fields)
+    net.image("image", 1, 4, 4, 4)
+    old: Fields = {
+        0: ("[i32]", (1, 2)),
+        2: sizes(1, 2, 4),
+        3: bytes(8),
+        11: {0: ("i32", 128), 1: ("f32", 0.25)},
+    }
+    net.add("TfQuantizedConv2D", ("image",), ("t",), "TfQuantizedConv2D", old)
+    group: Fields = {1: ("f32", 1e-5), 2: floats(4), 3: floats(4), 4: ("i32", 2)}
+    net.add("GroupNorm", ("image",), ("n",), "GroupNorm", group)
+    part: Fields = {0: sizes(1, 3, 4), 1: floats(12), 2: floats(3)}
+    net.add("FusedLinear", ("image",), ("f", "g"), "FusedLinearParam", {0: [part, part]})
+    net.image("steps", 5, 1, 4)
+    gates: dict[int, Value] = {0: ("i32", 3)}
+    for number, shape in ((4, (6, 7)), (5, (6, 1)), (6, (3, 7)), (7, (3, 1))):
+        count = shape[0] * shape[1]
+        gates[number] = {0: ("[i32]", shape), 7: floats(count)}
+    net.add("RNNSequenceGRU", ("steps",), ("r",), "RNNParam", gates)
+    return net.data()
+
+
 def sparse_int8() -> bytes:
     """4 x 2 weights of which the third and the fourth are not zero: 5 and -3."""
     return (
@@ -215,6 +249,7 @@ def samples() -> Iterable[Sample]:
     made = {
         "requantized": requantized,
         "layers": layers,
+        "rare": rare,
         "sparse": sparse,
         "control_flow": control_flow,
         "stripped": stripped,

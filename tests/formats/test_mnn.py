@@ -160,6 +160,24 @@ def test_layers_have_their_weights_as_inputs() -> None:
     assert record(read("layers")).uncounted_nodes == 0
 
 
+def test_rare_layers_have_their_weights_as_inputs() -> None:
+    graph = read("rare").graphs[0]
+    volume, old, group, fused, recurrent = graph.nodes
+    assert (volume.operator, volume.attributes["kernel_shape"]) == ("Conv", (3, 3, 3))
+    assert graph.tensors["v/weight"].shape == (4, 2, 3, 3, 3)
+    assert old.operator == "Conv"
+    quantization = graph.tensors["t/weight"].quantization
+    assert quantization is not None
+    assert (quantization.scales, quantization.zero_points) == ((0.25,), (128,))
+    assert (group.operator, group.attributes["num_groups"]) == ("GroupNormalization", 2)
+    assert fused.inputs == ("image", "f/0/weight", "f/0/bias", "f/1/weight", "f/1/bias")
+    assert fused.operator == ""
+    assert recurrent.operator == "GRU"
+    assert recurrent.attributes["hidden_size"] == 3
+    assert recurrent.inputs[:7] == ("steps", *[""] * 5, "r/fwGateWeight")
+    assert record(read("rare")).uncounted_nodes <= 2
+
+
 def test_loops_and_branches_refer_to_their_sub_graphs() -> None:
     model = read("control_flow")
     assert [graph.name for graph in model.graphs] == ["", "condition", "body", "plus", "minus"]
