@@ -50,12 +50,13 @@ class LiveProgress:
     ) -> None:
         self._progress.stop()
 
-    def begin(self, stage: str, total: int | None) -> None:
+    def begin(self, stage: str, total: int, done: int = 0) -> None:
         """See `Watcher`."""
         title = _TITLES.get(stage, stage)
-        self._tasks[stage] = self._progress.add_task(title, total=total, subject="")
+        self._tasks[stage] = self._progress.add_task(title, total=total, completed=done, subject="")
         if not self._console.is_terminal:
-            self._console.print(f"{title}: {'?' if total is None else total}", highlight=False)
+            before = f", {done} done before" if done else ""
+            self._console.print(f"{title}: {total - done} to do{before}", highlight=False)
 
     def step(self, stage: str, subject: str, remark: str = "") -> None:
         """See `Watcher`."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
@@ -53,16 +53,36 @@ def _stderr() -> Console:
     return Console(stderr=True)
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*(escape(_cell(value)) for value in row))
-    width = None if sys.stdout.isatty() else 400
-    Console(width=width).print(table)
+def _table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[str] = ()
+) -> None:
+    """Prints rows as a table, or where that is too wide for the terminal, one below the other."""
+    console = Console(width=None if sys.stdout.isatty() else 10_000)
+    texts = [[_cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *texts, strict=True)]
+    if sum(widths) + 2 * len(widths) <= console.width or len(columns) == 1:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for name in columns:
+            justify: JustifyMethod = "right" if name in numbers else "left"
+            table.add_column(name, justify=justify, no_wrap=len(columns) > 1)
+        for row in texts:
+            table.add_row(*map(escape, row))
+        console.print(table)
+        return
+    for row in texts:
+        for name, text in zip(columns, row, strict=True):
+            if text:
+                line = f"[bold]{escape(name)}[/bold]  {escape(text)}"
+                console.print(line, soft_wrap=True, highlight=False)
+        console.print()
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else str(value)
+    """A value fit for a terminal: control characters out of hostile names become escapes."""
+    text = "" if value is None else str(value)
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _printing(command: F) -> F:
@@ -209,33 +229,41 @@ def scan(
 def inspect(files: tuple[str, ...], as_json: bool) -> None:
     """Say what files are: format, operators, parameters, MACs; for packages, each model inside."""
     missing = 0
+    rows: list[tuple[object, ...]] = []
     for found in api.inspect(files):
         missing += found.size_bytes is None
         if as_json:
             print(json.dumps(found.as_json()), flush=True)
-        else:
-            _print_inspection(found)
+        rows.append(_inspection_row(found, found.path))
+        rows += (_inspection_row(model, f"  {model.path}") for model in found.models or ())
+    if not as_json:
+        columns = ("path", "kind", "format", "bytes", "nodes", "parameters", "MACs", "remark")
+        _table(columns, rows, numbers=("bytes", "nodes", "parameters", "MACs"))
     if missing:
         sys.exit(EXIT_USAGE)
 
 
-def _print_inspection(found: api.Inspection) -> None:
-    rows = []
-    for item in (found, *(found.models or ())):
-        record = item.record
-        rows.append(
-            (
-                item.path if item is found else f"  {item.path}",
-                item.kind,
-                item.format,
-                item.size_bytes,
-                record and record.nodes,
-                record and record.parameters,
-                record and record.macs,
-                item.error,
-            )
-        )
-    _table(("path", "kind", "format", "bytes", "nodes", "parameters", "MACs", "remark"), rows)
+def _inspection_row(found: api.Inspection, name: str) -> tuple[object, ...]:
+    record = found.record
+    size = None if found.size_bytes is None else f"{found.size_bytes:,}"
+    if record is None:
+        return name, found.kind, found.format, size, None, None, None, found.error
+    bound = "≥ " if record.uncounted_nodes else ""
+    remarks = [*record.notes]
+    if record.uncounted_nodes:
+        remarks.append(f"{record.uncounted_nodes} nodes not counted")
+    if record.assumed_dimensions:
+        remarks.append("dynamic sizes taken as 1")
+    return (
+        name,
+        found.kind,
+        found.format,
+        size,
+        f"{record.nodes:,}",
+        None if record.parameters is None else f"{bound}{record.parameters:,}",
+        None if record.macs is None else f"{bound}{record.macs:,}",
+        ", ".join(remarks),
+    )
 
 
 @cli.command()
@@ -300,9 +328,7 @@ def query(folder: Path, sql: str, form: str) -> None:
     """Answer an SQL statement over the study in DIR (DuckDB's dialect)."""
     answer = api.query(folder, sql)
     if form == "csv":
-        import pyarrow.csv
-
-        pyarrow.csv.write_csv(answer, sys.stdout.buffer)
+        api.write_csv(answer, sys.stdout.buffer)
     elif form == "json":
         for row in answer.to_pylist():
             print(json.dumps(row, default=str))
@@ -344,7 +370,7 @@ def engines_list(as_json: bool) -> None:
 def engines_install(names: tuple[str, ...]) -> None:
     """Install engines from PyPI; without a name, the default version of each default engine."""
     output = Output(quiet=False, as_json=False)
-    for name in names or api.default_engines():
+    for name in api.engines_named(names):
         output.remark(f"Installing {name} ...")
         print(api.engines_install(name))
 
@@ -403,8 +429,7 @@ def _numbers(text: str, wrong: str) -> tuple[int, ...]:
 
 
 def _prepare_engines(settings: api.BenchSettings, install: bool, output: Output) -> None:
-    wanted = settings.engines or api.default_engines()
-    for name in api.engines_missing(wanted):
+    for name in api.engines_missing(settings.engines):
         if install:
             output.remark(f"Installing {name} ...")
             api.engines_install(name)

@@ -415,11 +415,15 @@ class Failure:
     stage: str
     """`discover`, `scan`, `analyse`, `plan`, `bench` or `report`."""
     subject: str
-    """Path, model digest or job digest."""
+    """Path, model digest, engine, or model digest and engine."""
     error: str
     """Name of the error's class."""
     message: str
     transient: bool
+    model_sha256: str | None = None
+    """The model that it is about, if it is about one."""
+    engine: str | None = None
+    """The engine, as `name==version`, if it is about one."""
 
 
 def digest(value: object) -> str:

@@ -281,6 +281,41 @@ def test_the_api_has_the_verbs(apps: Path, tmp_path: Path) -> None:
     assert api.report(tmp_path / "s").read_text().startswith("<!DOCTYPE html>")
 
 
+def test_models_run_in_a_study_with_a_relative_path(apps: Path, tmp_path: Path) -> None:
+    arguments = ("study", apps / "good.apk", "--out", "s", "--engine", "null", "--launches", 1)
+    done = _run(*arguments, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["launches_ok"], summary["jobs_measured"]) == (2, 2)
+
+
+def test_an_engine_that_was_named_but_is_not_there_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(packages.onnx_model())
+    done = _run("study", tmp_path / "a.onnx", "--out", tmp_path / "s", "--engine", "litert==0.0.1")
+    assert done.returncode == 1
+    assert "gaugenn engines install litert==0.0.1" in done.stderr
+    done = _run("study", tmp_path / "a.onnx", "--out", tmp_path / "s", "--engine", "nosuch")
+    assert done.returncode == 2
+    assert "there is no engine 'nosuch'; there are: litert" in done.stderr
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_size_that_fits_no_open_input_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(packages.onnx_model())
+    options = ("--out", tmp_path / "s", "--engine", "null", "--input-shape", "x=1,2")
+    done = _run("study", tmp_path / "a.onnx", *options)
+    assert done.returncode == 2
+    assert "no model leaves the size of an input 'x' open" in done.stderr
+
+
+def test_lists_are_json_in_a_csv(study: Path) -> None:
+    sql = (
+        "SELECT list(format ORDER BY format) AS formats, 1 AS one FROM models WHERE kind = 'model'"
+    )
+    done = _run("query", study, sql, "--format", "csv")
+    assert done.stdout.splitlines()[1].startswith('"[""ncnn"", ""onnx""')
+
+
 def test_a_file_that_the_user_named_has_a_row_whatever_it_is(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("neither this nor that")
     result = api.scan([tmp_path / "notes.txt"], tmp_path / "s", workers=1)

@@ -7,7 +7,7 @@ from gaugenn.analysis.cost import ModelCost, NodeCost, costs
 from gaugenn.analysis.fingerprint import architecture_digest, combined_digest, tensor_digest
 from gaugenn.analysis.shapes import InferredShapes, infer_shapes
 from gaugenn.analysis.weights import summarise_weights
-from gaugenn.graph import Graph, Model, Tensor
+from gaugenn.graph import Graph, Model, Tensor, TensorKind
 from gaugenn.records import FileKind, LayerRecord, ModelRecord, TensorInfo
 
 Key = tuple[int | str, ...]
@@ -122,7 +122,8 @@ def _info(tensor: Tensor) -> TensorInfo:
 
 def _notes(model: Model, shapes: InferredShapes, cost: ModelCost) -> tuple[str, ...]:
     notes = {*model.notes, *(note.value for note in shapes.notes)}
-    if any(weight.tensor.data is None for weight in cost.weights):
+    held = (w.tensor for w in cost.weights if w.tensor.kind is TensorKind.CONSTANT)
+    if any(tensor.data is None for tensor in held):
         notes.add("weights-absent")
     if cost.has_unknown_trips:
         notes.add("unbounded-loop")

@@ -31,6 +31,11 @@ def analyse(study: Study, executor: Executor, watcher: Watcher) -> None:
             " WHERE model_sha256 NOT IN (SELECT model_sha256 FROM models)"
             " ORDER BY model_sha256, position, name"
         ).fetchall()
+        names = dict(
+            connection.execute(
+                "SELECT model_sha256, min(member) FROM files WHERE kind = 'model' GROUP BY ALL"
+            ).fetchall()
+        )
     files = [
         ModelFile(
             model_sha256=model,
@@ -51,11 +56,13 @@ def analyse(study: Study, executor: Executor, watcher: Watcher) -> None:
         first = outcome.item.files[0]
         if outcome.error is not None:
             study.write([as_failure("analyse", first.model_sha256, outcome.error)])
-            watcher.step("analyse", first.name, str(outcome.error))
+            watcher.step("analyse", names.get(first.model_sha256, ""), str(outcome.error))
             continue
         record, layers = outcome.value  # type: ignore[misc]
         study.write([*layers, record])
-        watcher.step("analyse", first.name, record.error or f"{record.nodes} nodes")
+        watcher.step(
+            "analyse", names.get(first.model_sha256, ""), record.error or f"{record.nodes} nodes"
+        )
     watcher.end("analyse")
 
 

@@ -61,6 +61,9 @@ class Inspection:
             "flops": record.flops if record else None,
             "inputs": _interface(record, "inputs"),
             "outputs": _interface(record, "outputs"),
+            "uncounted_nodes": record.uncounted_nodes if record else None,
+            "assumed_dimensions": record.assumed_dimensions if record else None,
+            "notes": list(record.notes) if record else [],
             "error": self.error,
         }
         if self.models is not None:
@@ -68,13 +71,15 @@ class Inspection:
         return value
 
 
-def inspect(paths: Iterable[Path | str]) -> Iterator[Inspection]:
+def inspect(paths: Iterable[Path | str] | Path | str) -> Iterator[Inspection]:
     """One inspection a path, in order; a path that cannot be read is an inspection with an error."""
-    for path in paths:
+    for path in (paths,) if isinstance(paths, str | Path) else paths:
         try:
             yield inspect_file(Path(path))
         except (OSError, GaugennError) as error:
             text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            if isinstance(error, IsADirectoryError):
+                text = "it is a folder; look into folders with: gaugenn scan"
             yield Inspection(
                 path=str(path),
                 sha256=None,
