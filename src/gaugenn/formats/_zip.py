@@ -111,6 +111,23 @@ class ZipMembers:
             )
         return _contents(self.where, entry, held)
 
+    def head(self, name: str, most_bytes: int) -> memoryview:
+        """The beginning of a member's contents.
+
+        Raises:
+            FormatError: as `view`, or bytes that do not inflate.
+        """
+        entry, held = self._entry(name), self.view(name)
+        if entry.method == _STORED:
+            return held[:most_bytes]
+        if entry.method != _DEFLATED:
+            raise UnsupportedFormatError(f"{self.where}: {name!r} is neither stored nor deflated")
+        try:
+            inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(held, most_bytes)
+        except zlib.error as error:
+            raise FormatError(f"{self.where}: {name!r} does not inflate: {error}") from None
+        return memoryview(inflated)
+
     def tensor_data(self, name: str) -> TensorData:
         """The contents of a member as the data of a tensor: a view, or inflated on demand.
 
@@ -118,7 +135,7 @@ class ZipMembers:
             FormatError: as `view`, or an inflated size that no compression reaches.
         """
         entry, held = self._entry(name), self.view(name)
-        if entry.method == _STORED:
+        if entry.method != _DEFLATED:
             return _contents(self.where, entry, held)
         if entry.size_bytes > entry.stored_bytes * _RATIO_LIMIT:
             raise FormatError(
