@@ -8,6 +8,9 @@ Three contenders take turns on the same packages in one run, and medians are com
   libdeflate (whichever is faster for the size) the heads that it looked at, and stored bytes are
   touched once (by their CRC). Nothing is parsed.
 
+Androguard reads neither native libraries nor assets: packages made mostly of these, like the samples,
+say little about it. Give a folder of real packages for a comparison that means something.
+
 Usage: `python -m benchmarks.scan [PATH...] [--quick] [--json]`
 """
 

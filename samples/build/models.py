@@ -98,11 +98,27 @@ def export_ncnn(network: nn.Module, sample: Tensor, param: Path, *, half: bool) 
     done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise RuntimeError(f"pnnx ended with {done.returncode}: {done.stderr[-2000:]}")
-    (folder / "net.ncnn.param").replace(param)
+    graph = (folder / "net.ncnn.param").read_text("ascii")
+    param.write_text(with_input_size(graph, tuple(sample.shape[1:])), "ascii")
     (folder / "net.ncnn.bin").replace(param.with_suffix(".bin"))
     for file in folder.iterdir():
         file.unlink()
     folder.rmdir()
+
+
+def with_input_size(graph: str, sizes: tuple[int, ...]) -> str:
+    """The graph with its input's size stated, which pnnx leaves open and apps' files often have.
+
+    Args:
+        graph: text of a .param file.
+        sizes: without the batch, outermost first; ncnn states width, height, channels as 0, 1, 2.
+
+    Source: https://github.com/Tencent/ncnn/blob/master/docs/developer-guide/operators.md#input
+    """
+    stated = "".join(f" {key}={size}" for key, size in enumerate(reversed(sizes)))
+    lines = [line.rstrip() + stated if line.startswith("Input ") else line
+             for line in graph.split("\n")]  # fmt: skip
+    return "\n".join(lines)
 
 
 def write_binary_param(param: Path, path: Path) -> None:

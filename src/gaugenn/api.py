@@ -12,12 +12,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 
 from gaugenn import plugins
-from gaugenn import report as reporting
 from gaugenn.bench.plan import select_engines
 from gaugenn.doctor import Check, doctor
 from gaugenn.engines import Engine, _environments
@@ -29,8 +29,12 @@ from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.pipeline.measure import BenchSettings, measure
 from gaugenn.pipeline.scan import scan as scan_paths
 from gaugenn.records import InputShape
-from gaugenn.report import Summary
 from gaugenn.store import Study
+
+if TYPE_CHECKING:
+    from gaugenn.report import Summary
+
+# The report's libraries take half a second to import, so only the verbs that need them do.
 
 PathLike = Path | str
 
@@ -46,7 +50,7 @@ class StudyResult:
     """
 
     study: Path
-    summary: Summary
+    summary: "Summary"
     report: Path | None
 
 
@@ -71,6 +75,8 @@ def study(
         UsageError: a path or the folder cannot be used.
         StorageFullError: the disk is full; the same call goes on later.
     """
+    from gaugenn import report as reporting
+
     watcher = watcher or Silent()
     opened = Study.create(Path(out))
     with opened.exclusive():
@@ -90,6 +96,8 @@ def scan(
     watcher: Watcher | None = None,
 ) -> StudyResult:
     """Packages to rows: find, read and count every model. See `study` for arguments and errors."""
+    from gaugenn import report as reporting
+
     opened = Study.create(Path(out))
     with opened.exclusive():
         _census(opened, paths, workers, watcher or Silent())
@@ -105,6 +113,8 @@ def bench(
     Raises:
         StoreError: the folder is no study.
     """
+    from gaugenn import report as reporting
+
     opened = Study(Path(folder))
     with opened.exclusive():
         measure(opened, settings, watcher or Silent())
@@ -123,8 +133,41 @@ def report(folder: PathLike, page: PathLike | None = None) -> Path:
         StoreError: the folder is no study.
         StorageFullError: no room for the page.
     """
+    from gaugenn import report as reporting
+
     opened = Study(Path(folder))
     return reporting.write(opened, Path(page) if page else opened.path / "report.html")
+
+
+def figures() -> dict[str, str]:
+    """The report's figures by name, each with the question that it answers."""
+    from gaugenn import report as reporting
+
+    return {name: figure.question for name, figure in reporting.figures().items()}
+
+
+def report_figure(
+    folder: PathLike, name: str, form: str = "svg", to: PathLike | None = None
+) -> Path:
+    """Writes one figure of a study's report by itself.
+
+    Args:
+        folder: the study.
+        name: see `figures`.
+        form: `svg`, `png` and `vega` draw; `csv` gives the rows.
+        to: where to; `NAME.FORM` in the study by default.
+
+    Raises:
+        UsageError: no such figure, or this one has no chart.
+        StoreError: the folder is no study.
+        StorageFullError: no room for the file.
+    """
+    from gaugenn import report as reporting
+
+    opened = Study(Path(folder))
+    drawn = reporting.render_figure(opened, name, reporting.ExportFormat(form))
+    path = Path(to) if to else opened.path / f"{name}.{form}"
+    return reporting.write_whole(path, drawn)
 
 
 def query(folder: PathLike, sql: str) -> pa.Table:
@@ -134,10 +177,14 @@ def query(folder: PathLike, sql: str) -> pa.Table:
         UsageError: the statement cannot be run; the message is DuckDB's.
         StoreError: the folder is no study.
     """
-    with Study(Path(folder)).connect() as connection:
+    from gaugenn import report as reporting
+
+    with reporting.connect(Study(Path(folder))) as connection:
         try:
             relation = connection.sql(sql)
-            answer = None if relation is None else relation.to_arrow_table()
+            answer: pa.Table | None = None
+            if relation is not None:
+                answer = relation.to_arrow_table()
         except duckdb.Error as error:
             raise UsageError(str(error)) from error
     if answer is None:
@@ -242,7 +289,6 @@ __all__ = [
     "InputShape",
     "Inspection",
     "StudyResult",
-    "Summary",
     "bench",
     "default_engines",
     "doctor",
@@ -250,9 +296,11 @@ __all__ = [
     "engines_list",
     "engines_missing",
     "engines_remove",
+    "figures",
     "inspect",
     "query",
     "report",
+    "report_figure",
     "scan",
     "study",
 ]

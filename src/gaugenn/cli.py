@@ -267,12 +267,23 @@ def bench(
 
 @cli.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--to", type=click.Path(path_type=Path), metavar="FILE", help="Where to write.")
+@click.option("--figure", metavar="NAME", help="Write one figure alone; `list` names them.")
 @click.option(
-    "--to", type=click.Path(path_type=Path), metavar="FILE", help="Where to write the page."
+    *("--format", "form"),
+    type=click.Choice(["svg", "png", "csv", "vega"]),
+    default="svg",
+    show_default=True,
+    help="Of a single figure.",
 )
-def report(folder: Path, to: Path | None) -> None:
-    """Write the report of the study in DIR and print where it is."""
-    print(api.report(folder, to))
+def report(folder: Path, to: Path | None, figure: str | None, form: str) -> None:
+    """Write the report of the study in DIR, or one figure of it, and print where it is."""
+    if figure is None:
+        print(api.report(folder, to))
+    elif figure == "list":
+        _table(("figure", "question"), list(api.figures().items()))
+    else:
+        print(api.report_figure(folder, figure, form, to))
 
 
 @cli.command()
@@ -283,6 +294,7 @@ def report(folder: Path, to: Path | None) -> None:
     type=click.Choice(["table", "csv", "json"]),
     default="table",
     show_default=True,
+    help="How to print the rows; json prints one object a row.",
 )
 def query(folder: Path, sql: str, form: str) -> None:
     """Answer an SQL statement over the study in DIR (DuckDB's dialect)."""

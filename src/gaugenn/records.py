@@ -289,6 +289,17 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TimingSemantics:
+    """What lies inside the timed region of an engine's steady samples."""
+
+    real_weights: bool
+    input_preparation_timed: bool
+    output_copy_timed: bool
+    raw_samples: bool
+    """Every inference is reported, not only an aggregate."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
     """A planned job. Key: `job_sha256`."""
 
@@ -296,6 +307,8 @@ class JobRecord:
     job: Job
     launches: int
     """How many fresh processes are asked for."""
+    timing_semantics: TimingSemantics | None = None
+    """What the engine's samples contain; None where it is not known."""
 
 
 class RunStatus(StrEnum):

@@ -225,6 +225,7 @@ def _deep() -> bytes:
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=200), st.integers(0, 2000), st.integers(0, 2000))
 @example(b"", 0, 0)
+@example(b"A", 30, 0)  # an unknown encoding in an XML declaration
 def test_damaged_manifests_are_read_or_a_format_error(noise: bytes, at: int, cut: int) -> None:
     plist = {"CFBundleIdentifier": "a.b", "list": [1, 2.5, True, b"x", {"k": "v"}]}
     for base, read in (

@@ -9,9 +9,18 @@ from pathlib import Path
 import pytest
 
 from gaugenn import plugins
-from gaugenn.engines import Engine, TimingSemantics, _wheel, _worker, load_engine
+from gaugenn.engines import Engine, _wheel, _worker, load_engine
 from gaugenn.errors import EngineError, FormatError, UsageError
-from gaugenn.records import FileKind, InputShape, Job, ModelRecord, Processor, TensorInfo, Timings
+from gaugenn.records import (
+    FileKind,
+    InputShape,
+    Job,
+    ModelRecord,
+    Processor,
+    TensorInfo,
+    Timings,
+    TimingSemantics,
+)
 
 NAMES = plugins.names("gaugenn.engines")
 TRANSCRIPTS = Path(__file__).parent / "transcripts"

@@ -50,6 +50,11 @@ def _run(*arguments: object, **options: object) -> subprocess.CompletedProcess[s
     )
 
 
+def _parts(folder: Path) -> int:
+    """Part files written so far. Walks without failing on folders that vanish meanwhile."""
+    return sum(name.endswith(".parquet") for _, _, files in os.walk(folder) for name in files)
+
+
 def _contents(folder: Path) -> dict[str, list[tuple[object, ...]]]:
     with Study(folder).connect() as connection:
         return {
@@ -100,7 +105,7 @@ def test_every_package_has_a_row(study: Path, apps: Path) -> None:
 def test_a_package_that_is_none_says_what_it_is(study: Path) -> None:
     rows = dict(_ask(study, "SELECT parse_filename(path), error FROM apps WHERE kind = 'none'"))
     assert "empty" in str(rows["empty.apk"])
-    assert "not a zip" in str(rows["notes.apk"])
+    assert "expected a zip archive" in str(rows["notes.apk"])
 
 
 def test_every_model_is_found_once_and_every_place_of_it(study: Path) -> None:
@@ -151,7 +156,7 @@ def test_what_is_no_model_has_a_row_with_the_reason(study: Path) -> None:
         )
     }
     assert "text" in str(rows["words.tflite"][1])
-    assert "bomb" in str(rows["assets/bomb.onnx"][1]) or "ratio" in str(rows["assets/bomb.onnx"][1])
+    assert "over 200 to 1: a bomb" in str(rows["assets/bomb.onnx"][1])
 
 
 def test_a_cut_model_is_an_invalid_model_with_the_reason(study: Path) -> None:
@@ -189,9 +194,9 @@ def test_a_study_killed_again_and_again_ends_like_an_undisturbed_one(
         ) as process:
             deadline = time.monotonic() + 30
             parts = generator.randint(1, 8)
-            already = len(list(folder.rglob("*.parquet")))
+            already = _parts(folder)
             while process.poll() is None and time.monotonic() < deadline:
-                if len(list(folder.rglob("*.parquet"))) >= already + parts:
+                if _parts(folder) >= already + parts:
                     break
                 time.sleep(generator.uniform(0, 0.004))
             kills += process.poll() is None
@@ -201,6 +206,33 @@ def test_a_study_killed_again_and_again_ends_like_an_undisturbed_one(
     assert done.returncode == 0, done.stderr
     assert _contents(folder) == _contents(study)
     assert not list((folder / "journal").iterdir())
+
+
+def test_a_bench_killed_again_and_again_has_every_launch_once(apps: Path, tmp_path: Path) -> None:
+    folder, undisturbed = tmp_path / "s", tmp_path / "u"
+    options = ("--engine", "null", "--launches", 3, "--quiet", "--workers", 1)
+    command = _command("study", apps / "good.apk", "--out", folder, *options)
+    generator = random.Random(0)
+    for _ in range(3):
+        with subprocess.Popen(
+            command, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            wanted = _runs(folder) + generator.randint(1, 2)
+            while process.poll() is None and _runs(folder) < wanted:
+                time.sleep(generator.uniform(0, 0.01))
+            process.send_signal(signal.SIGKILL)
+    done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    done = _run("study", apps / "good.apk", "--out", undisturbed, *options)
+    assert done.returncode == 0, done.stderr
+    found = _contents(folder)
+    assert found == _contents(undisturbed)
+    assert [row[2] for row in found["runs"]] == ["ok"] * 6
+    assert not list((folder / "journal").iterdir())
+
+
+def _runs(folder: Path) -> int:
+    return len(list((folder / "tables/runs").glob("*.parquet")))
 
 
 def _small_files() -> None:
@@ -230,7 +262,7 @@ def test_an_interrupted_study_says_how_to_go_on(apps: Path, tmp_path: Path) -> N
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        while not list(folder.rglob("*.parquet")) and process.poll() is None:
+        while not _parts(folder) and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
@@ -246,7 +278,16 @@ def test_the_api_has_the_verbs(apps: Path, tmp_path: Path) -> None:
         {"format": "ncnn", "kind": "model"},
         {"format": "onnx", "kind": "model"},
     ]
-    assert api.report(tmp_path / "s").read_text().startswith("<!doctype html>")
+    assert api.report(tmp_path / "s").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_a_file_that_the_user_named_has_a_row_whatever_it_is(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("neither this nor that")
+    result = api.scan([tmp_path / "notes.txt"], tmp_path / "s", workers=1)
+    rows = api.query(result.study, "SELECT kind, error FROM apps").to_pylist()
+    assert rows == [{"kind": "none", "error": "neither a package nor a model"}]
+    result = api.scan([tmp_path], tmp_path / "t", workers=1)
+    assert api.query(result.study, "SELECT * FROM apps").num_rows == 0
 
 
 def test_users_can_open_the_tables_without_gaugenn(study: Path) -> None:

@@ -231,7 +231,12 @@ FAILED_JOBS = {
     ("face_detection.tflite", "tflite-old"): (RunStatus.TIMEOUT, "no result within 60 s"),
 }
 
-VERSIONS = {"litert": "2.3.0", "ncnn": "1.0.20250916", "onnxruntime": "1.23.2", "tflite-old": "2.4.0"}
+VERSIONS = {
+    "litert": "2.3.0",
+    "ncnn": "1.0.20250916",
+    "onnxruntime": "1.23.2",
+    "tflite-old": "2.4.0",
+}
 LAUNCHES = 5
 LOAD_S, PREPARE_S = 0.004, 0.011
 PEAK_BYTES, BASELINE_BYTES = 180 * MIB, 60 * MIB

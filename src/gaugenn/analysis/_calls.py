@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gaugenn.analysis._node_view import NodeView, Shape, without, wrap
+from gaugenn.analysis._node_view import NodeView, Shape, UnknownShapeError, without, wrap
 from gaugenn.graph import GraphReference
 
 ENDLESS = 1 << 31
@@ -182,6 +182,8 @@ def _stacked(times: int, axis: int) -> Callable[[Shape], Shape]:
 
 def _scan(view: NodeView, body: int) -> tuple[Invocation, ...]:
     """**Source:** https://onnx.ai/onnx/operators/onnx__Scan.html, from operator set 9 on."""
+    if "directions" in view.node.attributes or not view.has(0):
+        raise UnknownShapeError("the first version of Scan, which has batches")
     count = view.integer("num_scan_inputs", 0)
     states = len(view.shapes) - count
     axes = view.ints("scan_input_axes") or (0,) * count

@@ -30,6 +30,9 @@ GATES = {"LSTM": 4, "DynamicQuantizeLSTM": 4, "GRU": 3, "RNN": 1}
 """Matrices per direction that a recurrent layer's weights stack."""
 
 
+_LONGEST_EQUATION = 1024
+
+
 def matmul(left: Shape, right: Shape) -> Shape:
     """Shape of numpy's matrix product.
 
@@ -101,6 +104,8 @@ def einsum_terms(view: NodeView) -> tuple[list[list[str]], list[str], dict[str, 
     **Source:** https://onnx.ai/onnx/operators/onnx__Einsum.html
     """
     equation = view.text("equation").replace(" ", "")
+    if len(equation) > _LONGEST_EQUATION:
+        raise UnknownShapeError(f"an equation of {len(equation)} characters")
     left, arrow, right = equation.partition("->")
     terms = [_labels(term) for term in left.split(",")]
     shapes = view.present_shapes()
@@ -152,6 +157,9 @@ def recurrent_sizes(view: NodeView) -> tuple[int, int, int, int]:
 def _recurrent(view: NodeView) -> list[Shape | None]:
     if not view.has(1):
         return _gatewise_recurrent(view)
+    if view.flag("merge_outputs"):
+        recurrent = view.shape(2)
+        return [(*view.shape(0)[:-1], recurrent[0] * recurrent[-1])]
     steps, batch, directions, hidden = recurrent_sizes(view)
     if view.flag("layout"):
         state: Shape = (batch, directions, hidden)
@@ -241,6 +249,32 @@ def _group_query_attention(view: NodeView) -> list[Shape | None]:
     return [(query[0], query[1], heads * head), present, present]
 
 
+def _flex_attention(view: NodeView) -> list[Shape | None]:
+    return [(*view.shape(0)[:-1], view.shape(2)[-1])]
+
+
+def linear_attention_sizes(view: NodeView) -> tuple[int, int, int, int]:
+    """(query heads, key heads, key width, value width) of a LinearAttention node."""
+    heads, key_heads = view.required("q_num_heads")[0], view.required("kv_num_heads")[0]
+    return (
+        heads,
+        key_heads,
+        floor_div(view.shape(1)[-1], key_heads),
+        floor_div(view.shape(2)[-1], key_heads),
+    )
+
+
+def _linear_attention(view: NodeView) -> list[Shape | None]:
+    query = view.shape(0)
+    heads, key_heads, width, value_width = linear_attention_sizes(view)
+    return [(*query[:-1], heads * value_width), (query[0], key_heads, width, value_width)]
+
+
+def _causal_convolution(view: NodeView) -> list[Shape | None]:
+    data, weights = view.shape(0), view.shape(1)
+    return [data, check((*data[:-1], weights[-1] - 1))]
+
+
 def _determinant(view: NodeView) -> list[Shape | None]:
     return [view.shape(0)[:-2]]
 
@@ -257,6 +291,9 @@ RULES: dict[str, Rule] = {
         ("MultiHeadAttention", "DecoderMaskedMultiHeadAttention"), _multi_head_attention
     ),
     "GroupQueryAttention": _group_query_attention,
+    "FlexAttention": _flex_attention,
+    "LinearAttention": _linear_attention,
+    "CausalConvWithState": _causal_convolution,
     "Det": _determinant,
 }
 """Rules by ONNX operator name, Microsoft's extensions included.

@@ -82,8 +82,9 @@ def _dft(view: NodeView) -> list[Shape | None]:
     data = view.shape(0)
     axis = view.ints("axis", 2)
     place = wrap(axis[0] if axis else (-2 if view.has(2) or len(data) > 2 else 1), len(data))
-    length = view.integer("dft_length", data[place], 1)
     inverse, onesided = view.flag("inverse"), view.flag("onesided")
+    whole = 2 * (data[place] - 1) if onesided and inverse else data[place]
+    length = view.integer("dft_length", whole, 1)
     if onesided and not inverse:
         length = length // 2 + 1
     last = 1 if onesided and inverse else 2
@@ -166,6 +167,12 @@ def _same(view: NodeView) -> list[Shape | None]:
     return [view.shape(0)]
 
 
+def _string_normalizer(view: NodeView) -> list[Shape | None]:
+    if view.node.attributes.get("stopwords"):
+        view.assume("StringNormalizer drops no word")
+    return [view.shape(0)]
+
+
 def _image_decoder(view: NodeView) -> list[Shape | None]:
     declared = view.declared[0] if view.declared else None
     if declared is not None:
@@ -192,7 +199,7 @@ RULES: dict[str, Rule] = {
     "Irfft": _fourier,
     "TfIdfVectorizer": _tf_idf,
     "StringSplit": _string_split,
-    "StringNormalizer": _same,
+    "StringNormalizer": _string_normalizer,
     "ImageDecoder": _image_decoder,
     **dict.fromkeys(("TreeEnsembleClassifier", "LinearClassifier", "SVMClassifier"), _classifier),
     **dict.fromkeys(("TreeEnsembleRegressor", "TreeEnsemble", "LinearRegressor"), _regressor),

@@ -22,6 +22,11 @@ from gaugenn.graph import DataType, Tensor
 MAXIMUM_ELEMENTS = 4096
 """Larger tensors are not followed by value."""
 
+
+def _positive_part(value: Value) -> Value:
+    return np.maximum(value, np.zeros_like(value))
+
+
 _UNARY: dict[str, Callable[[Value], Value]] = {
     "Abs": np.abs,
     "Ceil": np.ceil,
@@ -34,6 +39,7 @@ _UNARY: dict[str, Callable[[Value], Value]] = {
     "Exp": np.exp,
     "Log": np.log,
     "Reciprocal": np.reciprocal,
+    "Relu": _positive_part,
 }
 
 _BINARY: dict[str, Callable[[Value, Value], Value]] = {
@@ -148,6 +154,8 @@ def _arithmetic(name: str, view: NodeView, _shape: Shape) -> Value | None:
         return _same_type(remainder(view.value(0), view.value(1)), view.value(0))
     if name == "Cast":
         return _cast(view)
+    if name == "CastLike":
+        return _cast_to(view.value(0), view.dtypes[1].value)
     if name == "Where":
         return np.where(view.value(0), view.value(1), view.value(2))
     if name in _REDUCE:
@@ -235,12 +243,16 @@ def _same_type(value: Value, like: Value) -> Value:
 
 def _cast(view: NodeView) -> Value | None:
     target = view.node.attributes.get("to")
-    data = view.value(0)
-    name = _CASTS.get(target) if isinstance(target, int | str) else None
-    return data.astype(np.dtype(name)) if name else data
+    name = _CASTS.get(target) if isinstance(target, int) else None
+    return _cast_to(view.value(0), name or "")
 
 
-_CASTS: dict[int | str, str] = {
+def _cast_to(data: Value, name: str) -> Value:
+    """The value in another type; as it is where numpy lacks the type."""
+    return data.astype(np.dtype(name)) if name in _CASTS.values() else data
+
+
+_CASTS: dict[int, str] = {
     1: "float32",
     2: "uint8",
     3: "int8",
@@ -256,7 +268,6 @@ _CASTS: dict[int | str, str] = {
 }
 """Numbers of ONNX element types. **Source:** TensorProto.DataType of
 https://github.com/onnx/onnx/blob/main/onnx/onnx.proto"""
-_CASTS |= {name: name for name in tuple(_CASTS.values())}
 
 
 def _range(view: NodeView) -> Value:

@@ -34,6 +34,12 @@ MAXIMUM_FRAMES = 10_000
 MAXIMUM_DEPTH = 64
 """Sub-graphs inside sub-graphs that are followed."""
 
+MAXIMUM_RUNS = 300_000
+"""Nodes that are run in further calls of sub-graphs, all calls together."""
+
+MAXIMUM_VALUES = 1 << 22
+"""Elements of small tensors that are kept by value, all tensors together."""
+
 _MAXIMUM_REMARKS = 20
 
 _RANDOM = frozenset(
@@ -175,10 +181,10 @@ def infer_shapes(model: Model, dimensions: Mapping[str, int] | None = None) -> I
     inference = _Inference(model, dimensions or {})
     frames = [inference.enter(0, (), None)]
     assumed = tuple(sorted(inference.assumed))
-    frames += [
-        inference.first_frame(index) or inference.enter(index, (), None)
-        for index in range(1, len(model.graphs))
-    ]
+    for index in range(1, len(model.graphs)):
+        outer = model.graphs[index].parent
+        parent = None if outer is None else frames[outer]
+        frames.append(inference.first_frame(index) or inference.enter(index, (), parent))
     return InferredShapes(
         frames=tuple(frame or Frame(graph=i) for i, frame in enumerate(frames)),
         assumed=assumed,
@@ -245,6 +251,8 @@ class _Inference:
         self._frames: dict[tuple[object, ...], Frame] = {}
         self._first: dict[int, Frame] = {}
         self._open: list[int] = []
+        self._runs_left = MAXIMUM_RUNS
+        self._values_left = MAXIMUM_VALUES
 
     def first_frame(self, index: int) -> Frame | None:
         """The first frame of a graph that was called."""
@@ -259,7 +267,10 @@ class _Inference:
         known = self._frames.get(key)
         if known is not None:
             return known
-        if len(self._frames) >= MAXIMUM_FRAMES or len(self._open) >= MAXIMUM_DEPTH:
+        if index in self._first:
+            self._runs_left -= len(self.model.graphs[index].nodes)
+        too_many = len(self._frames) >= MAXIMUM_FRAMES or self._runs_left < 0
+        if too_many or len(self._open) >= MAXIMUM_DEPTH:
             self.notes.add(Note.LIMIT)
             return None
         frame = Frame(graph=index, parent=parent)
@@ -282,25 +293,35 @@ class _Inference:
             if tensor.kind is TensorKind.CONSTANT:
                 self._settle(frame, name, tensor, None)
                 frame.fixed.add(name)
-                value = _value_of(tensor)
-                if value is not None:
-                    frame.values[name] = value
+                self._keep(frame, name, _value_of(tensor))
             elif name not in produced and name not in graph.inputs:
                 self._settle(frame, name, tensor, None)
         for i, name in enumerate(graph.inputs):
             shape, dtype, value = arguments[i] if i < len(arguments) else _NOTHING
-            shape = shape or self._chosen(name, graph.tensors[name])
+            if shape is None:
+                shape = self._chosen(name, graph.tensors[name])
             self._settle(frame, name, graph.tensors[name], shape)
             if name not in frame.dtypes and dtype is not DataType.UNKNOWN:
                 frame.dtypes[name] = dtype
-            if value is not None and frame.shapes.get(name) == value.shape:
-                frame.values[name] = value
+            self._keep(frame, name, value)
+
+    def _keep(self, frame: Frame, name: str, value: Value | None) -> bool:
+        """Follows a tensor by value, if it has one that fits and there is room for it."""
+        if value is None or value.shape != frame.shapes.get(name):
+            return False
+        if value.size > self._values_left:
+            return False
+        self._values_left -= value.size
+        frame.values[name] = value
+        return True
 
     def _settle(
         self, frame: Frame, name: str, tensor: Tensor | None, inferred: Shape | None
     ) -> None:
         """Joins what the file says about a shape with what was inferred."""
         given = None if tensor is None else tensor.shape
+        if given is not None and len(given) > MAXIMUM_RANK:
+            return
         if given is None:
             if inferred is not None:
                 frame.shapes[name] = inferred
@@ -364,7 +385,7 @@ class _Inference:
         dtypes: Sequence[DataType]
         values: Sequence[Value | None] = ()
         if calls is not None:
-            shapes, dtypes = self._call(frame, position, view, calls)
+            shapes, dtypes, values = self._call(frame, position, view, calls)
         else:
             shapes, dtypes = _apply(view), dtypes_of(view)
             values = fold(view, tuple(shapes))
@@ -377,16 +398,13 @@ class _Inference:
             if name not in frame.dtypes and i < len(dtypes) and dtypes[i] is not DataType.UNKNOWN:
                 frame.dtypes[name] = dtypes[i]
             value = values[i] if i < len(values) else None
-            if value is not None and value.shape == frame.shapes.get(name):
-                frame.values[name] = value
-                frame.fixed.add(name)
-            elif fixed:
+            if self._keep(frame, name, value) or fixed:
                 frame.fixed.add(name)
 
     def _call(
         self, frame: Frame, position: int, view: NodeView, wanted: Sequence[Invocation]
-    ) -> tuple[list[Shape | None], list[DataType]]:
-        """Enters the sub-graphs of a node; gives its outputs' shapes and types."""
+    ) -> tuple[list[Shape | None], list[DataType], list[Value | None]]:
+        """Enters the sub-graphs of a node; gives its outputs' shapes, types and values."""
         calls: list[Call] = []
         shapes: list[Shape | None] = [None] * view.outputs
         dtypes = [DataType.UNKNOWN] * view.outputs
@@ -413,7 +431,12 @@ class _Inference:
                 self.assumed.add(f"one run of a sub-graph of {view.node.source_operator}")
             self._return(view, invocation, inner, shapes, dtypes)
         frame.calls[position] = tuple(calls)
-        return shapes, dtypes
+        values: list[Value | None] = [None] * view.outputs
+        if len(calls) == 1 and wanted[0].keeps_values:
+            inner = calls[0].frame
+            names = self.model.graphs[inner.graph].outputs
+            values = [inner.value(name) for name in names[: view.outputs]]
+        return shapes, dtypes, values
 
     def _return(
         self,

@@ -1,11 +1,17 @@
 """A model as rows: one for itself, one per node."""
 
+from collections.abc import Sequence
+
+from gaugenn.analysis._parameters import Weight
 from gaugenn.analysis.cost import ModelCost, NodeCost, costs
-from gaugenn.analysis.fingerprint import architecture_digest, weight_digest
+from gaugenn.analysis.fingerprint import architecture_digest, combined_digest, tensor_digest
 from gaugenn.analysis.shapes import InferredShapes, infer_shapes
 from gaugenn.analysis.weights import summarise_weights
 from gaugenn.graph import Graph, Model, Tensor
 from gaugenn.records import FileKind, LayerRecord, ModelRecord, TensorInfo
+
+Key = tuple[int | str, ...]
+"""See `Weight.key`."""
 
 _LARGEST = (1 << 63) - 1
 """What a column of 64-bit integers holds. Larger numbers come from contradictory files only."""
@@ -29,8 +35,9 @@ def summarise(
     shapes = infer_shapes(model)
     cost = costs(model, shapes)
     stored = summarise_weights(model, shapes, cost)
+    digests: dict[Key, str | None] = {}
     layers = tuple(
-        _layer(model, model_sha256, graph, position, cost.nodes[graph][position])
+        _layer(model, model_sha256, graph, position, cost.nodes[graph][position], digests)
         for graph in range(len(model.graphs))
         for position in range(len(model.graphs[graph].nodes))
     )
@@ -57,17 +64,33 @@ def summarise(
         uncounted_nodes=cost.uncounted_nodes,
         assumed_dimensions=bool(shapes.assumed),
         architecture_sha256=architecture_digest(model, shapes),
-        weights_sha256=weight_digest(cost.weights),
+        weights_sha256=_digest(cost.weights, digests),
         notes=_notes(model, shapes, cost),
     )
     return record, layers
 
 
-def _layer(model: Model, digest: str, graph: int, position: int, cost: NodeCost) -> LayerRecord:
+def _digest(weights: Sequence[Weight], digests: dict[Key, str | None]) -> str | None:
+    """The digest of some weights; each weight is read once, however many layers share it."""
+    keys = [weight.key for weight in weights]
+    for key, weight in zip(keys, weights, strict=True):
+        if key not in digests:
+            digests[key] = tensor_digest(weight.tensor)
+    return combined_digest([digests[key] for key in keys])
+
+
+def _layer(
+    model: Model,
+    model_sha256: str,
+    graph: int,
+    position: int,
+    cost: NodeCost,
+    digests: dict[Key, str | None],
+) -> LayerRecord:
     node = model.graphs[graph].nodes[position]
     shape = cost.output_shape
     return LayerRecord(
-        model_sha256=digest,
+        model_sha256=model_sha256,
         graph=graph,
         position=position,
         name=node.name,
@@ -80,7 +103,7 @@ def _layer(model: Model, digest: str, graph: int, position: int, cost: NodeCost)
         weights_bytes=_bounded(cost.weights_bytes) or 0,
         output_shape=None if shape is None or max(shape, default=0) > _LARGEST else shape,
         output_bytes=_bounded(cost.output_bytes),
-        weights_sha256=weight_digest(cost.weights),
+        weights_sha256=_digest(cost.weights, digests),
     )
 
 

@@ -19,6 +19,8 @@ from gaugenn.errors import FormatError
 _MAGIC = b"dex\n"
 _HEADER_BYTES = 0x70
 _STRINGS, _TYPES, _METHODS, _CLASSES = 0x38, 0x40, 0x58, 0x60
+_MOST_ROWS = 1 << 16  # of types, methods and classes, whose numbers have 16 bits
+_MOST_STRINGS = 1 << 22
 _METHOD_BYTES, _CLASS_BYTES = 8, 32
 _NO_TEXT = 1 << 40
 
@@ -186,8 +188,8 @@ class Dex:
     def _table(self, field: int, width: int) -> _Words:
         """A table as rows of 32-bit words; rows past the end of the file are left out."""
         count, offset = struct.unpack_from("<II", self._data, field)
-        size = self._data.nbytes
-        count = min(count, max(0, size - offset) // width)
+        inside = max(0, self._data.nbytes - offset) // width
+        count = min(count, inside, _MOST_STRINGS if field == _STRINGS else _MOST_ROWS)
         if not count or not offset:
             return np.zeros((0, width // 4), dtype=np.int64)
         words = np.frombuffer(self._data, dtype="<u4", count=count * width // 4, offset=offset)
@@ -224,13 +226,14 @@ class Dex:
         for low, name in self._table(_METHODS, _METHOD_BYTES).tolist():
             yield Method(owner=self.types.get(low & 0xFFFF), name=self.strings.get(name))
 
-    def owners(self, method: bytes) -> set[str]:
-        """Descriptors of the classes of which a method of exactly that name is mentioned."""
-        exact = self.strings.with_prefix(method + b"\0")
-        if not exact:
-            return set()
+    def owners(self, names: list[int]) -> set[str]:
+        """Descriptors of the classes of which a method with one of these names is mentioned.
+
+        Args:
+            names: indices into `strings`.
+        """
         table = self._table(_METHODS, _METHOD_BYTES)
-        rows = np.isin(table[:, 1], exact)
+        rows = np.isin(table[:, 1], names)
         return {self.types.get(low & 0xFFFF) for low in table[rows, 0].tolist()}
 
 

@@ -112,20 +112,25 @@ class Library:
         self._segments = self._read_segments(program, program_width, program_count)
         sections = self._read_sections(section, section_width, section_count, names)
         self.stripped = not any(s.name == b".rodata" for s in sections)
-        self.constants: tuple[memoryview, ...] = (
-            (data,)
-            if self.stripped
-            else tuple(
-                data[s.offset : s.offset + s.size]
-                for s in sections
-                if s.name.startswith(_CONSTANT_SECTIONS) and s.kind != _NO_BITS
-            )
-        )
+        self.constants = self._find_constants(sections)
         self._strings = memoryview(b"")
         self._symbols = (0, 0)
         self.soname: str | None = None
         self.needed: tuple[str, ...] = ()
         self._read_dynamic(sections)
+
+    def _find_constants(self, sections: list[_Section]) -> tuple[memoryview, ...]:
+        if self.stripped:
+            return (self._data,)
+        found: list[memoryview] = []
+        left = self._data.nbytes  # sections that overlap must not multiply the work
+        for section in sections:
+            part = self._data[section.offset : section.offset + section.size]
+            constant = section.name.startswith(_CONSTANT_SECTIONS) and section.kind != _NO_BITS
+            if constant and part.nbytes <= left:
+                found.append(part)
+                left -= part.nbytes
+        return tuple(found)
 
     def symbols(self) -> list[Symbol]:
         """All dynamic symbols that have a name."""

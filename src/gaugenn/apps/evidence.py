@@ -120,7 +120,7 @@ class _Index:
 
     def __init__(self, every: Iterable[Token]) -> None:
         self.classes: dict[bytes, list[Token]] = {}
-        self.methods: list[tuple[str, bytes, Token]] = []
+        self.methods: dict[bytes, list[tuple[str, Token]]] = {}  # names end in NUL, so are whole
         self.hosts: list[tuple[re.Pattern[str], Token]] = []
         self.manifest: dict[str, list[Token]] = {}
         self.files: dict[str, list[Token]] = {}
@@ -134,7 +134,7 @@ class _Index:
                 self.classes.setdefault(raw, []).append(token)
             elif token.kind == "method":
                 owner, _, name = token.text.partition("->")
-                self.methods.append((owner, name.encode(), token))
+                self.methods.setdefault(name.encode() + b"\0", []).append((owner, token))
             elif token.kind == "host":
                 self.hosts.append((_pattern(token.text, "[^/:]+"), token))
                 prefixes.add(raw.lstrip(b"*").partition(b"*")[0])
@@ -148,6 +148,7 @@ class _Index:
                 table = self.symbols if token.kind == "symbol" else self.strings
                 table.setdefault(raw, []).append(token)
         self.class_prefixes = Prefixes(self.classes)
+        self.method_names = Prefixes(self.methods)
         self.host_prefixes = Prefixes(prefixes)
         self.string_needles = Needles(list(self.strings))
         self.symbol_needles = Needles(list(self.symbols))
@@ -246,9 +247,11 @@ class Collector:
                 _ClassHit(token=token, member=member, seen=seen, defined=defined)
                 for token in index.classes[prefix]
             )
-        for owner, name, token in index.methods:
-            if any(descriptor.startswith(owner) for descriptor in dex.owners(name)):
-                self._add(token, EvidenceSource.METHOD, member)
+        for name, rows in dex.strings.with_prefixes(index.method_names).items():
+            owners = dex.owners(rows)
+            for owner, token in index.methods[name]:
+                if any(descriptor.startswith(owner) for descriptor in owners):
+                    self._add(token, EvidenceSource.METHOD, member)
         for host in _hosts(dex, index.host_prefixes):
             for pattern, token in index.hosts:
                 if pattern.fullmatch(host):

@@ -12,6 +12,7 @@ import plistlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from xml.parsers import expat
 
 from gaugenn.errors import FormatError
@@ -32,10 +33,10 @@ _ATTRIBUTES = {
     0x0101_0576: "versionCodeMajor",
 }
 
-_MAXIMUM_BYTES = 32 << 20
+_MAXIMUM_BYTES = 4 << 20
 _MAXIMUM_ATTRIBUTES = 1024
-_MAXIMUM_TEXT = 4096
-_MAXIMUM_ELEMENTS = 200_000
+_MAXIMUM_TEXT = 1024
+_MAXIMUM_ELEMENTS = 20_000
 _MAXIMUM_DEPTH = 64
 _MAXIMUM_PLIST_BYTES = 4 << 20
 
@@ -110,7 +111,9 @@ def read_proto(data: memoryview) -> Manifest:
     Raises:
         FormatError: not that protobuf message, or without a `<manifest>` element.
     """
-    return _collect(_proto_elements(bytes(data[:_MAXIMUM_BYTES]), 0))
+    if data.nbytes > _MAXIMUM_BYTES:
+        raise FormatError(f"manifest: {data.nbytes} bytes, at most {_MAXIMUM_BYTES} are read")
+    return _collect(_proto_elements(bytes(data), 0))
 
 
 def _collect(elements: Iterator[_Element]) -> Manifest:
@@ -122,7 +125,7 @@ def _collect(elements: Iterator[_Element]) -> Manifest:
     libraries: dict[str, None] = {}
     components: dict[str, None] = {}
     meta_data: list[MetaData] = []
-    for element in elements:
+    for element in islice(elements, _MAXIMUM_ELEMENTS):
         tag, name = element.tag, element.text("name")
         if tag == "manifest" and root is None:
             root = element
@@ -205,7 +208,7 @@ class StringPool:
         if self._utf8:
             at += 2 if data[at] & 0x80 else 1  # length in UTF-16 units, not needed
             length, at = self._short_length(at)
-            return bytes(data[at : at + length]).decode(errors="replace")
+            return bytes(data[at : at + min(length, _MAXIMUM_TEXT)]).decode(errors="replace")
         (length,) = struct.unpack_from("<H", data, at)
         at += 2
         if length & 0x8000 and at + 2 <= len(data):
@@ -244,7 +247,6 @@ def _axml_elements(data: memoryview) -> Iterator[_Element]:
         )
     strings: StringPool | None = None
     resources: tuple[int, ...] = ()
-    elements = 0
     # The kind in the file header is not checked: Android does not, and obfuscators change it.
     for kind, start, end in chunks(raw, 8):
         if kind == _STRING_POOL and strings is None:
@@ -253,9 +255,6 @@ def _axml_elements(data: memoryview) -> Iterator[_Element]:
             count = (end - start - 8) // 4
             resources = struct.unpack_from(f"<{count}I", raw, start + 8)
         elif kind == _START_ELEMENT and strings is not None:
-            elements += 1
-            if elements > _MAXIMUM_ELEMENTS:
-                raise FormatError(f"manifest: more than {_MAXIMUM_ELEMENTS} elements")
             element = _axml_element(raw, start, end, strings, resources)
             if element is not None:
                 yield element
@@ -386,8 +385,7 @@ _PLIST_ERRORS = (
     plistlib.InvalidFileException,
     expat.ExpatError,
     ValueError,  # covers text that is not UTF-8
-    KeyError,
-    IndexError,
+    LookupError,  # a missing key or index, or an unknown encoding
     TypeError,
     AttributeError,
     OverflowError,

@@ -5,6 +5,9 @@ ResTable_package, ResTable_type, ResTable_entry, Res_value); integers are little
 """
 
 import struct
+from itertools import islice
+
+import numpy as np
 
 from gaugenn.apps.manifest import StringPool, chunks
 
@@ -14,6 +17,7 @@ _COMPLEX, _COMPACT = 0x1, 0x8
 _SPARSE, _SHORT_OFFSETS = 0x1, 0x2
 _NO_ENTRY32, _NO_ENTRY16 = 0xFFFF_FFFF, 0xFFFF
 _MAXIMUM_HOPS = 8
+_MOST_CHUNKS = 100_000
 
 
 def text_of(data: memoryview, resource: int) -> str | None:
@@ -30,7 +34,7 @@ def text_of(data: memoryview, resource: int) -> str | None:
         return None
     strings: StringPool | None = None
     packages: list[tuple[int, int]] = []
-    for kind, start, end in chunks(data, 12):
+    for kind, start, end in islice(chunks(data, 12), _MOST_CHUNKS):
         if kind == _STRING_POOL and strings is None and end - start >= 28:
             strings = StringPool(data[start:end])
         elif kind == _PACKAGE and end - start >= 12:
@@ -59,7 +63,7 @@ def _value(
         header, _, package = struct.unpack_from("<HII", data, start + 2)
         if package != resource >> 24:
             continue
-        for kind, at, stop in chunks(data[:end], start + header):
+        for kind, at, stop in islice(chunks(data[:end], start + header), _MOST_CHUNKS):
             if kind != _TYPE or stop - at < 24 or data[at + 8] != resource >> 16 & 0xFF:
                 continue
             found = _entry(data, at, stop, resource & 0xFFFF)
@@ -96,11 +100,11 @@ def _offset(
     """Offset of an entry behind the start of entries."""
     count = min(count, (end - table) // 2)
     if flags & _SPARSE:
-        for at in range(table, min(table + 4 * count, end - 3), 4):
-            number, quarter = struct.unpack_from("<HH", data, at)
-            if number == index:
-                return 4 * int(quarter)
-        return None
+        pairs = np.frombuffer(
+            data, dtype="<u2", count=min(2 * count, (end - table) // 4 * 2), offset=table
+        )
+        found = np.flatnonzero(pairs[::2] == index)
+        return 4 * int(pairs[2 * int(found[0]) + 1]) if len(found) else None
     width = 2 if flags & _SHORT_OFFSETS else 4
     at = table + width * index
     if index >= count or at + width > end:

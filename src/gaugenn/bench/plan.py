@@ -143,7 +143,12 @@ def plan(
                 continue
             for job in made:
                 name = job.job_sha256
-                jobs[name] = JobRecord(job_sha256=name, job=job, launches=settings.launches)
+                jobs[name] = JobRecord(
+                    job_sha256=name,
+                    job=job,
+                    launches=settings.launches,
+                    timing_semantics=chosen.engine.timing_semantics,
+                )
     return Plan(jobs=tuple(jobs.values()), failures=tuple(failures))
 
 

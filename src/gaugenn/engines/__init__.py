@@ -7,22 +7,10 @@ have in common).
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from gaugenn import plugins
-from gaugenn.records import Job, ModelRecord, Precision, Processor, Timings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimingSemantics:
-    """What lies inside the timed region of an engine's steady samples."""
-
-    real_weights: bool
-    input_preparation_timed: bool
-    output_copy_timed: bool
-    raw_samples: bool
-    """Every inference is reported, not only an aggregate."""
+from gaugenn.records import Job, ModelRecord, Precision, Processor, Timings, TimingSemantics
 
 
 class Engine(ABC):

@@ -11,10 +11,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from gaugenn.engines import TimingSemantics
 from gaugenn.engines._wheel import WheelEngine
 from gaugenn.engines._worker import Adapter, Array, InputSpec, Refusal
-from gaugenn.records import Precision, Processor
+from gaugenn.records import Precision, Processor, TimingSemantics
 
 
 class NcnnAdapter(Adapter):

@@ -204,14 +204,43 @@ def _pooling(site: Site) -> Mapped:
     pads = _pads(layer, left=3, right=14, top=13, bottom=15, front=23, behind=16)
     if mode in (2, 3):
         pads = {"auto_pad": _AUTO_PAD[-231 - mode]}
-    attributes: dict[str, AttributeValue] = {"kernel_shape": window, "strides": strides, **pads}
-    if mode == 0:
-        attributes["ceil_mode"] = 1
-    if kind == "Average":
-        attributes["count_include_pad"] = int(bool(layer.integer(6, 0)))
     ones = (1,) * rank
     sizes = _slid(_spatial(site), window, strides, ones, pads, up=False, ceil=mode == 0)
+    attributes: dict[str, AttributeValue] = {"kernel_shape": window, "strides": strides}
+    if mode == 0:
+        filled = _filled_up(pads, _spatial(site), sizes, window, strides)
+        attributes["ceil_mode"] = int(filled is None)
+        pads = filled or pads
+    attributes |= pads
+    if kind == "Average":
+        attributes["count_include_pad"] = int(bool(layer.integer(6, 0)))
     return site.mapped(f"{kind}Pool", attributes, sizes=((channels, *sizes),))
+
+
+def _filled_up(
+    pads: Mapping[str, AttributeValue],
+    sizes: Sequence[int | None],
+    results: Sequence[int | None],
+    window: Sequence[int],
+    strides: Sequence[int],
+) -> dict[str, AttributeValue] | None:
+    """Padding that makes room for a last window that lies wholly in it.
+
+    ncnn counts such a window and ONNX's `ceil_mode` does not. None where there is none.
+    """
+    given = pads.get("pads")
+    if not isinstance(given, tuple):
+        return None
+    rank = len(window)
+    begins, ends = ([int(pad) for pad in given[i * rank : i * rank + rank]] for i in (0, 1))
+    beyond = False
+    for i, (size, result) in enumerate(zip(sizes, results, strict=True)):
+        if size is None or result is None:
+            return None
+        start = (result - 1) * strides[i]
+        beyond = beyond or start >= size + begins[i]
+        ends[i] = max(ends[i], start + window[i] - size - begins[i])
+    return {"pads": (*begins, *ends)} if beyond else None
 
 
 def _inner_product(site: Site) -> Mapped:

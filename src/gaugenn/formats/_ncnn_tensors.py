@@ -402,7 +402,10 @@ def _einsum(site: Site) -> Mapped:
 
 
 def _recurrent(operator: str) -> Callable[[Site], Mapped]:
-    """X, W, R, B, lengths, initial states; then ncnn's projection, after ONNX's own inputs."""
+    """X, W, R, B, lengths, initial states; then ncnn's projection, after ONNX's own inputs.
+
+    Unlike ONNX, the results of both directions stand in one dimension: `merge_outputs`.
+    """
 
     def mapped(site: Site) -> Mapped:
         layer = site.layer
@@ -421,6 +424,7 @@ def _recurrent(operator: str) -> Callable[[Site], Mapped]:
             "hidden_size": hidden,
             "direction": names.get(direction, "forward"),
             "layout": 1,
+            "merge_outputs": 1,
         }
         steps = site.first[0] if site.first and len(site.first) == 2 else None
         directions = 2 if direction == 2 else 1

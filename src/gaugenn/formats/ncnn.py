@@ -25,9 +25,11 @@ from gaugenn.graph import DataType, Graph, Layout, Model, Node, Shape, Tensor, T
 _MAPPINGS = {**SPATIAL, **ELEMENTWISE, **TENSORS}
 
 _PASSING = frozenset(
-    {"Split", "Noop", "DeepCopy", "BatchNorm", "Scale", "BinaryOp", "Cast", "Dropout", "UnaryOp"}
+    """
+    Split Noop DeepCopy BatchNorm Scale BinaryOp Cast Dropout UnaryOp LayerNorm RMSNorm
+    """.split()  # noqa: SIM905
 )
-"""Layers that give what they take, in shape; they may stand before the first convolution."""
+"""Layers that give what they take, in shape; they may stand before the first layer with a rank."""
 
 _FOLLOWED = 8
 """How many layers, and how many takers of each, are looked at behind an input."""
@@ -143,35 +145,49 @@ def _in_todays_order(layers: Sequence[Layer], taken: Mapping[str, Sizes]) -> Ite
 
 
 def _taken_sizes(layers: Sequence[Layer]) -> dict[str, Sizes]:
-    """What the first convolution behind each input says about it: its rank and its channels."""
-    consumers: dict[str, list[Layer]] = {}
+    """What the layer behind each input says about it: always its rank, often its channels."""
+    takers: dict[str, list[tuple[Layer, int]]] = {}
     for layer in layers:
-        for name in layer.inputs[:1]:
-            consumers.setdefault(name, []).append(layer)
+        for position, name in enumerate(layer.inputs):
+            takers.setdefault(name, []).append((layer, position))
     found: dict[str, Sizes] = {}
     for layer in layers:
-        if layer.type != "Input":
-            continue
-        for name in layer.outputs:
-            sizes = _convolved(name, consumers)
-            if sizes is not None:
-                found[name] = sizes
+        if layer.type == "Input":
+            for name in layer.outputs:
+                found[name] = _taken(name, takers)
     return found
 
 
-def _convolved(name: str, consumers: Mapping[str, list[Layer]]) -> Sizes:
+def _taken(name: str, takers: Mapping[str, list[tuple[Layer, int]]]) -> Sizes:
     pending = [name]
     for _ in range(_FOLLOWED):
         if not pending:
             return None
-        for layer in consumers.get(pending.pop(0), ())[:_FOLLOWED]:
-            if "onvolution" in layer.type and layer.is_known:
-                loads = weights_of(layer)
-                if loads:
-                    channels = loads[0].shape[1] * group(layer)
-                    return (channels, *(None,) * spatial_rank(layer))
-            elif layer.type in _PASSING and len(layer.inputs) == 1:
+        for layer, position in takers.get(pending.pop(0), ())[:_FOLLOWED]:
+            sizes = _demanded(layer, position)
+            if sizes is not None:
+                return sizes
+            if layer.type in _PASSING and len(layer.inputs) == 1:
                 pending += layer.outputs[:_FOLLOWED]
+    return None
+
+
+def _demanded(layer: Layer, position: int) -> Sizes:
+    """Sizes that a layer's type and weights demand of an input; None where any will do."""
+    if layer.type == "SDPA":
+        return (None,) * (2 if position == 3 and layer.integer(5, 0) else 3)
+    if layer.type == "RotaryEmbed":
+        return (None,) * (2 if position else 3)
+    loads = weights_of(layer) if position == 0 else ()
+    if not loads:
+        return None
+    if "onvolution" in layer.type:
+        return (loads[0].shape[1] * group(layer), *(None,) * spatial_rank(layer))
+    if layer.type in ("LSTM", "GRU", "RNN"):
+        return (None, loads[0].shape[2])
+    if layer.type == "Gemm" and loads[0].name == "B_data":
+        depth = layer.size(9, 0) or None
+        return (depth, None) if layer.integer(2, 0) else (None, depth)
     return None
 
 

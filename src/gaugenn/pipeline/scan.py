@@ -11,7 +11,7 @@ from gaugenn.apps.archive import is_zip
 from gaugenn.apps.scan import describe
 from gaugenn.apps.walk import Member, Package
 from gaugenn.content import Content, open_file
-from gaugenn.errors import GaugennError, LimitError, PackageError, UsageError
+from gaugenn.errors import FormatError, GaugennError, LimitError, PackageError, UsageError
 from gaugenn.execute import Executor
 from gaugenn.formats import (
     HEAD_BYTES,
@@ -215,16 +215,18 @@ def _scan_file(task: _Task) -> tuple[Record, ...]:
             app = replace(app, notes=(*app.notes, "limit-candidates"))
     else:
         lone = lone_candidate(content)
-        if lone is None:
+        if lone is not None:
+            rows.add(replace(lone, path=content.file_name))
+        elif not found.named:
             return ()
-        rows.add(replace(lone, path=content.file_name))
         evidence = ()
         app = App(
             path=content.name,
             app_sha256=content.sha256(),
             size_bytes=content.size_bytes,
             modified_ns=found.modified_ns,
-            kind=PackageKind.FILE,
+            kind=PackageKind.NONE if lone is None else PackageKind.FILE,
+            error="neither a package nor a model" if lone is None else None,
         )
     return (*rows.finished(app.app_sha256), *evidence, app)
 
@@ -319,10 +321,17 @@ def _from_identification(content: Content, found: Identification) -> Candidate:
         kind=found.kind,
         format=claimed,
         content=content,
-        companions=readers()[claimed].companions(content) if is_model and claimed else (),
+        companions=_companions(claimed, content) if is_model and claimed else (),
         entropy_bits=found.entropy_bits,
         error=found.reason,
     )
+
+
+def _companions(claimed: str, content: Content) -> tuple[Content, ...]:
+    try:
+        return readers()[claimed].companions(content)
+    except FormatError:
+        return ()  # reading the graph will say what is wrong with it
 
 
 def _worth_a_row(found: Identification) -> bool:

@@ -49,7 +49,7 @@ class Figure(ABC):
     limit: ClassVar[int] = TABLE_ROWS
 
     def derive(self, frame: Frame) -> Frame:
-        """Adds what SQL cannot compute, such as intervals. The frame may be empty."""
+        """Adds what SQL cannot compute, such as intervals; may make other rows of them."""
         return frame
 
     def chart(self, frame: Frame) -> Chart | None:  # noqa: ARG002

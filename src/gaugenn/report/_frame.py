@@ -1,9 +1,9 @@
 """The rows that a figure draws, and the one door through which they enter the report."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Self, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -26,9 +26,23 @@ class Frame:
     rows: pa.Table
     total: int
 
+    @classmethod
+    def made(
+        cls, texts: Mapping[str, Sequence[str]], numbers: Mapping[str, Sequence[float]]
+    ) -> Self:
+        """A frame of rows that were computed from others; all of them."""
+        columns = {name: pa.array(values, pa.string()) for name, values in texts.items()}
+        figures = {name: pa.array(values, pa.float64()) for name, values in numbers.items()}
+        rows = pa.table({**columns, **figures})
+        return cls(rows=rows, total=rows.num_rows)
+
     def texts(self, column: str) -> list[str | None]:
         """A text column."""
         return _checked(self.rows, column, str)
+
+    def labels(self, column: str) -> list[str]:
+        """A text column with empty text for null, as charts name their rows."""
+        return [value or "" for value in self.texts(column)]
 
     def integers(self, column: str) -> list[int | None]:
         """A column of integers or truth values."""
@@ -66,20 +80,16 @@ class Frame:
         return int(self.rows.num_rows)
 
 
-def load(connection: duckdb.DuckDBPyConnection, query: str, limit: int) -> Frame:
-    """Runs a query and takes its first rows in, made fit to be shown."""
+def load(connection: duckdb.DuckDBPyConnection, query: str, limit: int | None) -> Frame:
+    """Runs a query and takes its first rows in, or all, made fit to be shown."""
     counted = connection.execute(f"SELECT count(*) FROM ({query})").fetchall()  # noqa: S608
-    rows = connection.sql(f"SELECT * FROM ({query}) LIMIT {limit}").to_arrow_table()  # noqa: S608
-    columns = [_fit(rows.column(name)) for name in rows.column_names]
-    return Frame(
-        rows=pa.table(dict(zip(rows.column_names, columns, strict=True))),
-        total=int(counted[0][0]),
-    )
-
-
-def _fit(column: "pa.ChunkedArray[pa.Scalar[pa.DataType]]") -> "pa.Array[pa.Scalar[pa.DataType]]":
-    values: list[object] = column.to_pylist()
-    return pa.array([_shown(value) for value in values], type=column.type)
+    some = "" if limit is None else f" LIMIT {limit}"
+    rows = connection.sql(f"SELECT * FROM ({query}){some}").to_arrow_table()  # noqa: S608
+    shown = {}
+    for field in rows.schema:
+        values: list[object] = rows.column(field.name).to_pylist()
+        shown[field.name] = pa.array([_shown(value) for value in values], type=field.type)
+    return Frame(rows=pa.table(shown), total=int(counted[0][0]))
 
 
 def _shown(value: object) -> object:
@@ -107,8 +117,3 @@ def _expect(value: object, column: str, kind: type[T] | tuple[type[T], ...]) -> 
 
 def _items(value: list[object] | None, kind: type[T] | tuple[type[T], ...]) -> list[T]:
     return [item for item in value or () if isinstance(item, kind)]
-
-
-def each(values: Sequence[T | None], how: Callable[[T], str]) -> list[str]:
-    """Texts of values, empty where there is none."""
-    return ["" if value is None else how(value) for value in values]

@@ -12,7 +12,7 @@
       theme.legend.columns = 1;
       theme.axis.labelFontSize = 11;
     } else {
-      theme.legend.columns = 3;
+      theme.legend.columns = 4;
     }
     return theme;
   };
@@ -23,7 +23,7 @@
     drawn.get(name)?.finalize();
     try {
       const result = await vegaEmbed(place, data.charts[name], {
-        mode: "vega-lite", renderer: "svg", actions: false, ast: true, defaultStyle: false,
+        mode: "vega-lite", renderer: "svg", actions: false, ast: true, logLevel: 1, defaultStyle: false,
         config: config(), tooltip: { disableDefaultStyle: true }, loader: { http: { cache: "only-if-cached" } },
       });
       drawn.set(name, result);

@@ -1,44 +1,18 @@
 """What the figures about speed share: one row an experiment, its estimates and its remarks."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 
+from gaugenn.analysis.statistics import MINIMUM_LAUNCHES, Estimate, estimate
 from gaugenn.report import _text
 from gaugenn.report._frame import Frame
-from gaugenn.report._interval import estimate
 from gaugenn.report._table import Column, prepared
+from gaugenn.report._text import Units
 
-FEW_SAMPLES = 10
-"""Fewer timed inferences in a launch make no statistic."""
 WIDE_INTERVAL = 0.10
-"""Half the interval over the estimate."""
-COARSE_CLOCK = 0.01
-"""Resolution of the clock over the latency."""
+"""Half the interval on the logarithms: about half its width over the estimate."""
 
-_REMARKS = f"""list_concat(list_filter([
-               CASE WHEN r.launches_ok < r.launches_tried
-                   THEN (r.launches_tried - r.launches_ok) || ' of ' || r.launches_tried
-                   || ' launches failed (' || array_to_string(r.failed_statuses, ', ') || ')' END,
-               CASE WHEN r.launches_tried < r.launches_planned
-                   THEN (r.launches_planned - r.launches_tried) || ' of ' || r.launches_planned
-                   || ' launches missing' END,
-               CASE WHEN len(list_filter(r.observed_processors, lambda p: p != r.processor)) > 0
-                   THEN 'silent fallback: ran on '
-                   || array_to_string(r.observed_processors, ', ') END,
-               CASE WHEN r.precision != 'as-stored'
-                   AND len(list_filter(r.observed_precisions, lambda p: p != r.precision)) > 0
-                   THEN 'computed in ' || array_to_string(r.observed_precisions, ', ') END,
-               CASE WHEN len(list_filter(r.observed_threads, lambda t: t != r.threads)) > 0
-                   THEN 'used ' || array_to_string(r.observed_threads, ', ') || ' threads' END,
-               CASE WHEN r.not_finite_outputs > 0 THEN 'output not finite' END,
-               CASE WHEN r.samples_minimum < {FEW_SAMPLES}
-                   THEN 'fewer than {FEW_SAMPLES} samples in a launch' END,
-               CASE WHEN r.timer_resolution_s > {COARSE_CLOCK} * list_min(r.medians_s)
-                   THEN 'coarse clock' END,
-               CASE WHEN len(r.environments) > 1 THEN 'environments differ' END,
-               CASE WHEN r.launches_ok = 1 THEN 'one launch, no interval' END
-           ], lambda remark: remark IS NOT NULL), coalesce(r.notes, []))"""
-
-MEASURED = f"""
+MEASURED = """
     SELECT n.name, left(coalesce(n.name, 'model'), 28) || ' ' || left(r.model_sha256, 6) AS label,
            r.engine || ' ' || r.engine_version || ', ' || r.threads
            || CASE WHEN r.threads = 1 THEN ' thread' ELSE ' threads' END
@@ -46,19 +20,21 @@ MEASURED = f"""
            || CASE WHEN r.processor != 'cpu' THEN ', ' || r.processor ELSE '' END
            || CASE WHEN r.precision != 'as-stored' THEN ', ' || r.precision ELSE '' END
            || CASE WHEN r.batch != 1 THEN ', batch ' || r.batch ELSE '' END
+           || CASE WHEN len(r.input_shapes) > 0 THEN ', ' || array_to_string(
+               list_transform(r.input_shapes, lambda i:
+                   i.name || ' ' || array_to_string(i.shape, 'x')), ', ') ELSE '' END
            || CASE WHEN r.device != 'host' THEN ', ' || r.device ELSE '' END AS setting,
-           r.*, m.macs, {_REMARKS} AS remarks
+           r.*, m.macs, v.validity,
+           list_distinct(list_concat(v.reasons, coalesce(r.notes, []))) AS remarks
     FROM results r
     LEFT JOIN model_names n USING (model_sha256)
+    LEFT JOIN verdicts v USING (job_sha256)
     LEFT JOIN (SELECT DISTINCT ON (model_sha256) * FROM models ORDER BY model_sha256) m
         USING (model_sha256)
     WHERE r.launches_ok > 0
     ORDER BY m.macs NULLS LAST, label, setting, r.job_sha256
-"""  # noqa: S608
-"""Experiments with at least one good launch, the cheapest model first.
-
-Remarks that end a comparison (`silent fallback`, `output not finite`) stand beside those that qualify it.
 """
+"""Experiments with at least one good launch, the cheapest model first."""
 
 NOT_MEASURED = (
     "Nothing was measured. Install engines with: gaugenn engines install, "
@@ -68,16 +44,13 @@ NOT_MEASURED = (
 INTERVAL = (
     "Each number is the geometric mean over n launches, a launch being a fresh process, with its 95 % "
     "interval in brackets (Student's t on the logarithms). Iterations inside a launch are not "
-    "independent and are never pooled; a single launch gives no interval."
+    f"independent and are never pooled; fewer than {MINIMUM_LAUNCHES} launches give no interval."
 )
-
-ROW_STEP = 36
-"""Pixels of height for a row with a two-line name."""
 
 
 def with_estimate(frame: Frame, name: str, samples: Sequence[Sequence[float]]) -> Frame:
     """Adds `NAME`, `NAME_low`, `NAME_high` and `NAME_n`, in the unit of the samples."""
-    found = [estimate(values) for values in samples]
+    found = [_estimate(values) for values in samples]
     return frame.with_columns(
         {
             name: [None if e is None else e.value for e in found],
@@ -89,24 +62,33 @@ def with_estimate(frame: Frame, name: str, samples: Sequence[Sequence[float]]) -
     )
 
 
+def _estimate(values: Sequence[float]) -> Estimate | None:
+    # A phase that took no measurable time has no logarithm, hence no estimate.
+    return estimate(values) if values and min(values) > 0 else None
+
+
 def with_latency(frame: Frame) -> Frame:
     """Adds the estimate `latency_ms` of the launches' medians, and `verdict`."""
     medians = [[1e3 * s for s in values] for values in frame.real_lists("medians_s")]
     found = with_estimate(frame, "latency_ms", medians)
     wide = [
-        value is not None and low is not None and high is not None and high - low > 2 * WIDE_INTERVAL * value
-        for value, low, high in zip(
-            *(found.reals(f"latency_ms{end}") for end in ("", "_low", "_high")), strict=True
+        low is not None and high is not None and math.log(high / low) > 2 * WIDE_INTERVAL
+        for low, high in zip(
+            found.reals("latency_ms_low"), found.reals("latency_ms_high"), strict=True
         )
     ]
     remarks = [
-        [*row, f"interval wider than ±{100 * WIDE_INTERVAL:.0f} %"] if too_wide else row
+        [*(reason.replace("_", " ") for reason in row), *(["interval wide"] if too_wide else [])]
         for row, too_wide in zip(frame.text_lists("remarks"), wide, strict=True)
+    ]
+    verdicts = [
+        "semivalid" if row and validity == "valid" else validity
+        for row, validity in zip(remarks, frame.texts("validity"), strict=True)
     ]
     return found.with_columns(
         {
             "marks": ["; ".join(row) for row in remarks],
-            "verdict": ["with remarks" if row else "clean" for row in remarks],
+            "verdict": verdicts,
         },
         like=str,
     )
@@ -115,29 +97,33 @@ def with_latency(frame: Frame) -> Frame:
 def with_rows(frame: Frame) -> Frame:
     """Adds `row`: the model's label and the setting below each other."""
     pairs = zip(frame.texts("label"), frame.texts("setting"), strict=True)
-    return frame.with_columns({"row": [f"{label}\n{setting}" for label, setting in pairs]}, like=str)
+    return frame.with_columns(
+        {"row": [f"{label}\n{setting}" for label, setting in pairs]}, like=str
+    )
 
 
 def estimate_column(
-    title: str, frame: Frame, name: str, how: Callable[[float | None], str]
+    title: str, frame: Frame, name: str, units: Units, scale: float = 1.0
 ) -> Column:
-    """Estimates as `2.40 ms [2.31 ms, 2.50 ms], n = 5`, sorted by the estimate."""
-    values = frame.reals(name)
-    texts = [
-        _text.NOTHING if value is None else f"{how(value)} {_interval(low, high, how)}, n = {n or 0:.0f}"
-        for value, low, high, n in zip(
-            values,
-            *(frame.reals(f"{name}_{end}") for end in ("low", "high", "n")),
-            strict=True,
-        )
-    ]
+    """Estimates as `2.40 ms [2.31, 2.50], n = 5`, sorted by the estimate.
+
+    Args:
+        title: of the column.
+        frame: with the columns that `with_estimate` added.
+        name: of the estimate.
+        units: to choose from.
+        scale: what one of the frame's units is in the units' base.
+    """
+    values, low, high = (
+        [None if value is None else scale * value for value in frame.reals(name + end)]
+        for end in ("", "_low", "_high")
+    )
+    numbers = [int(n or 0) for n in frame.reals(f"{name}_n")]
+    rows = zip(values, low, high, numbers, strict=True)
+    texts = [_text.interval(*row, units) for row in rows]
     return prepared(title, texts, values)
 
 
-def milliseconds(value: float | None) -> str:
-    """A time given in milliseconds."""
-    return _text.seconds(None if value is None else value / 1e3)
-
-
-def _interval(low: float | None, high: float | None, how: Callable[[float | None], str]) -> str:
-    return "[no interval]" if low is None or high is None else f"[{how(low)}, {how(high)}]"
+def milliseconds_column(title: str, frame: Frame, name: str) -> Column:
+    """Estimates that are in milliseconds."""
+    return estimate_column(title, frame, name, _text.SECONDS, scale=1e-3)

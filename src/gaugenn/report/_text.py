@@ -13,9 +13,11 @@ _INVISIBLE = frozenset({"Cc", "Cf", "Co", "Cs", "Cn", "Zl", "Zp"})
 _MARKS = frozenset({"Mn", "Me"})
 _MARKS_IN_A_ROW = 2
 
-_METRIC = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-_BINARY = ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"))
-_SECONDS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+Units = tuple[tuple[float, str], ...]
+
+_METRIC: Units = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+BINARY: Units = ((2.0**40, "TiB"), (2.0**30, "GiB"), (2.0**20, "MiB"), (2.0**10, "KiB"), (1.0, "B"))
+SECONDS: Units = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
 NOTHING = "\N{EN DASH}"
 """What stands where there is no value."""
@@ -24,10 +26,12 @@ NOTHING = "\N{EN DASH}"
 def visible(text: str, longest: int = LONGEST) -> str:
     """Text without control, format or bidirectional characters, at most `longest` characters long.
 
-    Such characters become escapes (`\\u202e`); stacked combining marks beyond two are dropped. Text that
-    was cut ends in an ellipsis and its full length.
+    Such characters become escapes, U+202E the text `u202e` after a backslash; combining marks beyond
+    two in a row are dropped. Text that was cut ends in an ellipsis and its full length.
     """
     total = len(text)
+    if total <= longest and text.isascii() and text.isprintable():
+        return text
     shown: list[str] = []
     length = marks = 0
     for position, character in enumerate(text):
@@ -80,7 +84,7 @@ def size(value: float | None) -> str:
     """Bytes with a binary prefix: `1.25 MiB`."""
     if value is None:
         return NOTHING
-    for factor, unit in _BINARY:
+    for factor, unit in BINARY[:-1]:
         if abs(value) >= factor * 0.9995:
             return f"{_three(value / factor)} {unit}"
     return f"{value:,.0f} B"
@@ -90,17 +94,31 @@ def seconds(value: float | None) -> str:
     """A time with the unit that suits it: `2.40 ms`."""
     if value is None:
         return NOTHING
-    for factor, unit in _SECONDS:
+    for factor, unit in SECONDS:
         if abs(value) >= factor * 0.9995:
             return f"{_three(value / factor)} {unit}"
     return f"{_three(value / 1e-9)} ns" if value else "0 s"
+
+
+def interval(
+    value: float | None, low: float | None, high: float | None, n: int, units: Units
+) -> str:
+    """An estimate with its interval, in the unit of the estimate: `2.40 ms [2.31, 2.50], n = 5`."""
+    if value is None:
+        return NOTHING
+    factor, unit = next((pair for pair in units if abs(value) >= pair[0] * 0.9995), (1.0, ""))
+    shown = f"{_three(value / factor)} {unit}".rstrip()
+    if low is None or high is None:
+        return f"{shown} [no interval], n = {n}"
+    digits = _digits(value / factor)
+    return f"{shown} [{low / factor:.{digits}f}, {high / factor:.{digits}f}], n = {n}"
 
 
 def share(part: float | None, whole: float | None) -> str:
     """A part of a whole in percent; nothing where there is no whole."""
     if part is None or not whole:
         return NOTHING
-    return f"{100 * part / whole:.1f} %"
+    return f"{100 * part / whole:.1f}\N{NO-BREAK SPACE}%"
 
 
 def plural(number: int, singular: str, several: str | None = None) -> str:
@@ -109,5 +127,8 @@ def plural(number: int, singular: str, several: str | None = None) -> str:
 
 
 def _three(value: float) -> str:
-    digits = 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2
-    return f"{value:.{digits}f}"
+    return f"{value:.{_digits(value)}f}"
+
+
+def _digits(value: float) -> int:
+    return 0 if abs(value) >= 99.95 else 1 if abs(value) >= 9.995 else 2

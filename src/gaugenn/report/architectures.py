@@ -4,7 +4,7 @@ from gaugenn.report import _text
 from gaugenn.report._contract import Figure, Section
 from gaugenn.report._frame import Frame
 from gaugenn.report._summary import Summary
-from gaugenn.report._table import Table, digests, lists, names, numbers
+from gaugenn.report._table import Table, digests, lists, numbers
 
 
 class Architectures(Figure):
@@ -47,6 +47,7 @@ class Architectures(Figure):
         return (
             f"n = {_text.plural(frame.total, 'architecture')} with {models:,} of "
             f"{_text.plural(summary.models, 'distinct model')} in the rows shown. An architecture is "
-            "the graph's operators, attributes, edges and shapes, without names and weights. One kind "
-            "of weights means that the files differ in other bytes only."
+            "the graph of operators with their kernels, strides and sizes; names, weights, element "
+            "types and nodes that only copy or convert are left out, as far as a converter kept its "
+            "operators. One kind of weights: the same trained network in different files."
         )

@@ -3,15 +3,14 @@
 import altair as alt
 
 from gaugenn.report import _text
+from gaugenn.report._charts import TALL_STEP, height, number_axis, sized, two_lines
 from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
 from gaugenn.report._results import (
     INTERVAL,
     MEASURED,
     NOT_MEASURED,
-    ROW_STEP,
-    estimate_column,
-    milliseconds,
+    milliseconds_column,
     with_estimate,
     with_latency,
     with_rows,
@@ -20,6 +19,7 @@ from gaugenn.report._summary import Summary
 from gaugenn.report._table import Table, names
 
 _PHASES = ("load", "prepare", "first")
+_STEADY = "steady latency"
 
 
 class ColdStart(Figure):
@@ -43,38 +43,45 @@ class ColdStart(Figure):
 
     def chart(self, frame: Frame) -> Chart:
         """A stacked bar an experiment, and the steady latency for comparison."""
-        columns = ["row", "latency_ms", *(f"{phase}_ms" for phase in _PHASES)]
-        rows = frame.first(self._drawn).rows.select(columns)
-        y = alt.Y(
-            "row:N", title=None, sort=None, axis=alt.Axis(labelExpr="split(datum.label, '\\n')")
-        )
+        drawn = frame.first(self._drawn)
+        fields = [f"{phase}_ms" for phase in _PHASES]
+        rows = drawn.rows.select(["row", "latency_ms", *fields])
+        y = alt.Y("row:N", title=None, sort=drawn.labels("row"), axis=two_lines())
+        color = alt.Color("part:N", title=None, scale=alt.Scale(domain=[*_PHASES, _STEADY]))
         bars = (
             alt.Chart(rows)
-            .transform_fold([f"{phase}_ms" for phase in _PHASES], as_=["field", "time_ms"])
+            .transform_fold([*fields], as_=["field", "time_ms"])
             .transform_filter("isValid(datum.time_ms)")
             .transform_calculate(
-                phase="replace(datum.field, '_ms', '')",
+                part="replace(datum.field, '_ms', '')",
                 place="indexof(['load_ms', 'prepare_ms', 'first_ms'], datum.field)",
             )
-            .mark_bar(cornerRadiusEnd=0)
+            .mark_bar(cornerRadiusEnd=0, height=alt.RelativeBandSize(band=0.6))
             .encode(
-                x=alt.X("time_ms:Q", title="time (ms)", stack="zero", axis=alt.Axis(format="~g")),
+                x=alt.X("time_ms:Q", title="time (ms)", stack="zero", axis=number_axis()),
                 y=y,
-                color=alt.Color("phase:N", title="phase", scale=alt.Scale(domain=list(_PHASES))),
+                color=color,
                 order=alt.Order("place:Q"),
-                tooltip=["row:N", "phase:N", alt.Tooltip("time_ms:Q", format=".4~g", title="ms")],
+                tooltip=[
+                    alt.Tooltip("row:N", title="experiment"),
+                    alt.Tooltip("part:N", title="phase"),
+                    alt.Tooltip("time_ms:Q", format=".4~r", title="ms"),
+                ],
             )
         )
         steady = (
             alt.Chart(rows)
-            .mark_tick(thickness=3, size=ROW_STEP - 12)
+            .transform_calculate(part=f"'{_STEADY}'")
+            .mark_tick(thickness=3, size=TALL_STEP - 8)
             .encode(
                 x=alt.X("latency_ms:Q"),
                 y=y,
-                tooltip=[alt.Tooltip("latency_ms:Q", format=".4~g", title="steady latency, ms")],
+                color=color,
+                tooltip=[alt.Tooltip("latency_ms:Q", format=".4~r", title="steady latency, ms")],
             )
         )
-        return alt.layer(bars, steady).properties(height=alt.Step(ROW_STEP))
+        rows_height = height(drawn.labels("row"), TALL_STEP)
+        return sized(alt.layer(bars, steady), rows_height)
 
     def table(self, frame: Frame) -> Table:
         """One row an experiment."""
@@ -83,10 +90,10 @@ class ColdStart(Figure):
                 names("Model", frame.texts("label")),
                 names("Engine", frame.texts("setting"), 60),
                 *(
-                    estimate_column(f"{phase.capitalize()}", frame, f"{phase}_ms", milliseconds)
+                    milliseconds_column(phase.capitalize(), frame, f"{phase}_ms")
                     for phase in _PHASES
                 ),
-                estimate_column("Steady", frame, "latency_ms", milliseconds),
+                milliseconds_column("Steady", frame, "latency_ms"),
                 names("Phases the engine splits", frame.texts("phases")),
             )
         )

@@ -3,7 +3,7 @@
 import altair as alt
 
 from gaugenn.report import _text
-from gaugenn.report._charts import SCATTER_HEIGHT
+from gaugenn.report._charts import SCATTER_HEIGHT, log_axis, log_scale, sized
 from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
 from gaugenn.report._summary import Summary
@@ -31,21 +31,21 @@ class Costs(Figure):
 
     def chart(self, frame: Frame) -> Chart:
         """Both axes are logarithmic."""
-        return (
+        return sized(
             alt.Chart(frame.rows.drop_columns(["drawable"]))
             .mark_point()
             .encode(
                 x=alt.X(
                     "parameters:Q",
                     title="parameters",
-                    scale=alt.Scale(type="log", nice=True),
-                    axis=alt.Axis(format="~s"),
+                    scale=log_scale(frame.reals("parameters")),
+                    axis=log_axis(frame.reals("parameters"), metric=True),
                 ),
                 y=alt.Y(
                     "macs:Q",
                     title="MACs of one inference",
-                    scale=alt.Scale(type="log", nice=True),
-                    axis=alt.Axis(format="~s"),
+                    scale=log_scale(frame.reals("macs")),
+                    axis=log_axis(frame.reals("macs"), metric=True),
                 ),
                 color=alt.Color("format:N", title="format"),
                 shape=alt.Shape(
@@ -63,8 +63,8 @@ class Costs(Figure):
                     alt.Tooltip("size_bytes:Q", format=",d", title="bytes"),
                     "cost:N",
                 ],
-            )
-            .properties(height=SCATTER_HEIGHT)
+            ),
+            SCATTER_HEIGHT,
         )
 
     def caption(self, frame: Frame, summary: Summary) -> str:
@@ -75,8 +75,8 @@ class Costs(Figure):
             else ""
         )
         return (
-            f"n = {frame.total:,} of {_text.plural(summary.models, 'distinct model')} with both numbers "
-            "above zero; logarithmic axes. One MAC is one multiply-accumulate, two FLOPs; dynamic "
-            "dimensions are taken as 1. A triangle marks a lower bound: some node's cost or shape is "
-            f"unknown.{drawn}"
+            f"n = {frame.total:,} of {_text.plural(summary.models, 'distinct model')} with both "
+            "numbers above zero; logarithmic axes. One MAC is one multiply-accumulate, two FLOPs; "
+            "dynamic dimensions are taken as 1. A triangle marks a lower bound: some node's cost or "
+            f"shape is unknown.{drawn}"
         )

@@ -3,7 +3,7 @@
 import altair as alt
 
 from gaugenn.report import _text
-from gaugenn.report._charts import STEP
+from gaugenn.report._charts import count_axis, height, sized
 from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
 from gaugenn.report._summary import Summary
@@ -31,16 +31,17 @@ class Duplicates(Figure):
 
     def chart(self, frame: Frame) -> Chart:
         """A bar a model."""
-        return (
-            alt.Chart(frame.first(self._drawn).rows.select(["label", "packages", "format"]))
+        drawn = frame.first(self._drawn)
+        return sized(
+            alt.Chart(drawn.rows.select(["label", "packages", "format"]))
             .mark_bar()
             .encode(
-                x=alt.X("packages:Q", title="packages", axis=alt.Axis(format=",d", tickMinStep=1)),
+                x=alt.X("packages:Q", title="packages", axis=count_axis()),
                 y=alt.Y("label:N", title=None, sort=None),
                 color=alt.Color("format:N", title="format"),
                 tooltip=["label:N", "format:N", alt.Tooltip("packages:Q", format=",d")],
-            )
-            .properties(height=alt.Step(STEP))
+            ),
+            height(drawn.texts("label")),
         )
 
     def table(self, frame: Frame) -> Table:

@@ -3,7 +3,7 @@
 import altair as alt
 
 from gaugenn.report import _text
-from gaugenn.report._charts import STEP
+from gaugenn.report._charts import count_axis, height, sized
 from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
 from gaugenn.report._summary import Summary
@@ -29,18 +29,16 @@ class ElementTypes(Figure):
 
     def chart(self, frame: Frame) -> Chart:
         """A bar a weights type, split by the type of activations."""
-        return (
+        return sized(
             alt.Chart(frame.rows.select(["weights", "activations", "models"]))
             .mark_bar()
             .encode(
-                x=alt.X(
-                    "models:Q", title="distinct models", axis=alt.Axis(format=",d", tickMinStep=1)
-                ),
+                x=alt.X("models:Q", title="distinct models", axis=count_axis()),
                 y=alt.Y("weights:N", title="weights", sort="-x"),
                 color=alt.Color("activations:N", title="activations"),
                 tooltip=["weights:N", "activations:N", alt.Tooltip("models:Q", format=",d")],
-            )
-            .properties(height=alt.Step(STEP))
+            ),
+            height(frame.texts("weights")),
         )
 
     def table(self, frame: Frame) -> Table:

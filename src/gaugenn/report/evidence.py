@@ -3,7 +3,7 @@
 import altair as alt
 
 from gaugenn.report import _text
-from gaugenn.report._charts import STEP
+from gaugenn.report._charts import count_axis, height, sized
 from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
 from gaugenn.report._summary import Summary
@@ -33,20 +33,25 @@ class EvidenceByName(Figure):
 
     def chart(self, frame: Frame) -> Chart | None:
         """A bar a name, for those that are confirmed somewhere."""
-        rows = frame.first(self._drawn).rows
-        if not any(frame.first(self._drawn).integers("packages")):
+        drawn = frame.first(self._drawn)
+        confirmed = [
+            name
+            for name, packages in zip(drawn.texts("name"), drawn.integers("packages"), strict=True)
+            if packages
+        ]
+        if not confirmed:
             return None
-        return (
-            alt.Chart(rows.select(["category", "name", "packages"]))
+        return sized(
+            alt.Chart(drawn.rows.select(["category", "name", "packages"]))
             .transform_filter("datum.packages > 0")
             .mark_bar()
             .encode(
-                x=alt.X("packages:Q", title="packages", axis=alt.Axis(format=",d", tickMinStep=1)),
+                x=alt.X("packages:Q", title="packages", axis=count_axis()),
                 y=alt.Y("name:N", title=None, sort=None),
                 color=alt.Color("category:N", title="kind of evidence"),
                 tooltip=["name:N", "category:N", alt.Tooltip("packages:Q", format=",d")],
-            )
-            .properties(height=alt.Step(STEP))
+            ),
+            height(confirmed),
         )
 
     def table(self, frame: Frame) -> Table:

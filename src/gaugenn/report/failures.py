@@ -15,9 +15,10 @@ class Failures(Figure):
     title = "Other failures"
     question = "What else could not be done, and is it worth trying again?"
     query = """
-        SELECT stage, error, regexp_replace(message, '[0-9]+', 'N', 'g') AS reason, transient,
-               count(*) AS subjects, min(subject) AS example
-        FROM failures GROUP BY stage, error, reason, transient
+        SELECT stage, error, min(message) AS reason, transient, count(*) AS subjects,
+               min(subject) AS example
+        FROM failures
+        GROUP BY stage, error, transient, regexp_replace(message, '[0-9]+', 'N', 'g')
         ORDER BY subjects DESC, stage, error, reason
     """
     empty = "Nothing else failed."
@@ -40,6 +41,6 @@ class Failures(Figure):
         """What is in here and what is not."""
         return (
             f"n = {_text.plural(summary.failures, 'failure')}. These are paths, models and experiments "
-            "that gave no row elsewhere; failures that a later attempt overcame are not listed. Digits "
-            "in reasons are replaced by N."
+            "that gave no row elsewhere; failures that a later attempt overcame are not listed. "
+            "Reasons that differ in their digits only share a row, shown by one of them."
         )

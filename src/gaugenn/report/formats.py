@@ -3,7 +3,7 @@
 import altair as alt
 
 from gaugenn.report import _text
-from gaugenn.report._charts import STEP
+from gaugenn.report._charts import TALL_STEP, count_axis, height, sized
 from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
 from gaugenn.report._summary import Summary
@@ -26,7 +26,7 @@ class Formats(Figure):
 
     def chart(self, frame: Frame) -> Chart:
         """Two bars a format: places and distinct files."""
-        return (
+        return sized(
             alt.Chart(frame.rows.select(["format", "models", "instances"]))
             .transform_fold(["models", "instances"], as_=["counted", "number"])
             .transform_calculate(
@@ -34,13 +34,13 @@ class Formats(Figure):
             )
             .mark_bar()
             .encode(
-                x=alt.X("number:Q", title="models", axis=alt.Axis(format=",d", tickMinStep=1)),
+                x=alt.X("number:Q", title="models", axis=count_axis()),
                 y=alt.Y("format:N", title=None, sort=None),
                 yOffset=alt.YOffset("counted:N"),
                 color=alt.Color("counted:N", title=None),
                 tooltip=["format:N", "counted:N", alt.Tooltip("number:Q", format=",d")],
-            )
-            .properties(height=alt.Step(STEP / 1.6, **{"for": "offset"}))
+            ),
+            height(frame.texts("format"), TALL_STEP),
         )
 
     def table(self, frame: Frame) -> Table:

@@ -3,15 +3,16 @@
 import altair as alt
 
 from gaugenn.report import _text
+from gaugenn.report._charts import TALL_STEP, height, log_axis, log_scale, sized, two_lines
 from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
 from gaugenn.report._results import (
     INTERVAL,
     MEASURED,
     NOT_MEASURED,
-    estimate_column,
-    milliseconds,
+    milliseconds_column,
     with_latency,
+    with_rows,
 )
 from gaugenn.report._summary import Summary
 from gaugenn.report._table import Table, digests, marks, names, numbers
@@ -26,25 +27,24 @@ class Latency(Figure):
     question = "How long does one inference take, for each model and engine?"
     query = MEASURED
     empty = NOT_MEASURED
-    _drawn = 80
+    _drawn = 40
 
     def derive(self, frame: Frame) -> Frame:
         """Latency with its interval."""
-        return with_latency(frame)
+        return with_rows(with_latency(frame))
 
     def chart(self, frame: Frame) -> Chart:
         """A point with its interval for each experiment; logarithmic."""
-        columns = ["label", "setting", "verdict", "marks", "macs"]
+        drawn = frame.first(self._drawn)
         ends = ["latency_ms", "latency_ms_low", "latency_ms_high", "latency_ms_n"]
-        base = alt.Chart(frame.first(self._drawn).rows.select([*columns, *ends])).encode(
-            y=alt.Y("label:N", title=None, sort=None, axis=alt.Axis(grid=True)),
-            yOffset=alt.YOffset("setting:N"),
-            color=alt.Color("setting:N", title="engine"),
+        base = alt.Chart(drawn.rows.select(["row", "engine", "verdict", "marks", *ends])).encode(
+            y=alt.Y("row:N", title=None, sort=drawn.labels("row"), axis=two_lines()),
+            color=alt.Color("engine:N", title="engine"),
         )
-        axis = alt.Axis(format="~g", tickCount=6)
-        scale = alt.Scale(type="log", nice=True)
+        values = [value for name in ends[:3] for value in drawn.reals(name)]
+        axis, scale = log_axis(values), log_scale(values)
         bars = base.mark_rule().encode(
-            x=alt.X("latency_ms_low:Q", title="latency (ms, logarithmic)", scale=scale, axis=axis),
+            x=alt.X("latency_ms_low:Q", title="latency (ms)", scale=scale, axis=axis),
             x2="latency_ms_high:Q",
         )
         points = base.mark_point().encode(
@@ -52,20 +52,22 @@ class Latency(Figure):
             shape=alt.Shape(
                 "verdict:N",
                 title="verdict",
-                scale=alt.Scale(domain=["clean", "with remarks"], range=["circle", "triangle-up"]),
+                scale=alt.Scale(
+                    domain=["valid", "semivalid", "invalid"],
+                    range=["circle", "triangle-up", "cross"],
+                ),
             ),
             tooltip=[
-                "label:N",
-                "setting:N",
-                alt.Tooltip("latency_ms:Q", format=".4~g", title="latency, ms"),
-                alt.Tooltip("latency_ms_low:Q", format=".4~g", title="interval from"),
-                alt.Tooltip("latency_ms_high:Q", format=".4~g", title="interval to"),
+                alt.Tooltip("row:N", title="experiment"),
+                alt.Tooltip("latency_ms:Q", format=".4~r", title="latency, ms"),
+                alt.Tooltip("latency_ms_low:Q", format=".4~r", title="interval from"),
+                alt.Tooltip("latency_ms_high:Q", format=".4~r", title="interval to"),
                 alt.Tooltip("latency_ms_n:Q", format="d", title="launches"),
                 alt.Tooltip("marks:N", title="remarks"),
             ],
         )
-        height = alt.Step(16, **{"for": "offset"})
-        return alt.layer(bars, points).properties(height=height)
+        rows = height(drawn.labels("row"), TALL_STEP)
+        return sized(alt.layer(bars, points), rows)
 
     def table(self, frame: Frame) -> Table:
         """One row an experiment."""
@@ -74,10 +76,11 @@ class Latency(Figure):
             columns=(
                 names("Model", frame.texts("name")),
                 names("Engine", frame.texts("setting"), 60),
-                estimate_column("Latency [95 % interval]", frame, "latency_ms", milliseconds),
+                milliseconds_column("Latency [95 % interval]", frame, "latency_ms"),
                 numbers("Samples", frame.integers("samples")),
                 numbers("MACs", frame.integers("macs"), _text.metric),
-                marks("Verdict", remarks),
+                names("Verdict", frame.texts("verdict")),
+                marks("Reasons", remarks),
                 digests("Model SHA-256", frame.texts("model_sha256")),
                 digests("Experiment", frame.texts("job_sha256")),
             )
@@ -89,6 +92,7 @@ class Latency(Figure):
         return (
             f"n = {summary.jobs_measured:,} of {_text.plural(summary.jobs, 'planned experiment')}, "
             f"{summary.launches_ok:,} good launches of {summary.launches:,}. Latency of a launch: the "
-            f"median of its steady inferences. {INTERVAL} Bars are the intervals; a triangle marks an "
-            f"experiment with remarks, which the table names.{drawn}"
+            f"median of its steady inferences. {INTERVAL} Bars are the intervals. A "
+            "triangle is semivalid: usable, with the reasons that the table names; a cross is invalid "
+            f"and must not be compared.{drawn}"
         )

@@ -3,7 +3,7 @@
 import altair as alt
 
 from gaugenn.report import _text
-from gaugenn.report._charts import SCATTER_HEIGHT
+from gaugenn.report._charts import SCATTER_HEIGHT, log_axis, log_scale, sized
 from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
 from gaugenn.report._results import INTERVAL, MEASURED, NOT_MEASURED, with_latency
@@ -27,37 +27,44 @@ class LatencyAgainstMacs(Figure):
 
     def chart(self, frame: Frame) -> Chart:
         """Both axes are logarithmic."""
-        columns = ["label", "setting", "macs", "verdict", "marks"]
+        columns = ["label", "setting", "engine", "macs", "verdict", "marks"]
         ends = ["latency_ms", "latency_ms_low", "latency_ms_high", "latency_ms_n"]
-        log = alt.Scale(type="log", nice=True)
+        macs = frame.reals("macs")
+        latencies = [value for name in ends[:3] for value in frame.reals(name)]
         base = alt.Chart(frame.rows.select([*columns, *ends])).encode(
             x=alt.X(
-                "macs:Q", title="MACs of one inference", scale=log, axis=alt.Axis(format="~s")
+                "macs:Q",
+                title="MACs of one inference",
+                scale=log_scale(macs),
+                axis=log_axis(macs, metric=True),
             ),
-            color=alt.Color("setting:N", title="engine"),
+            color=alt.Color("engine:N", title="engine"),
         )
-        axis = alt.Axis(format="~g")
+        axis, scale = log_axis(latencies), log_scale(latencies)
         bars = base.mark_rule().encode(
-            y=alt.Y("latency_ms_low:Q", title="latency (ms)", scale=log, axis=axis),
+            y=alt.Y("latency_ms_low:Q", title="latency (ms)", scale=scale, axis=axis),
             y2="latency_ms_high:Q",
         )
         points = base.mark_point().encode(
-            y=alt.Y("latency_ms:Q", scale=log, axis=axis),
+            y=alt.Y("latency_ms:Q", scale=scale, axis=axis),
             shape=alt.Shape(
                 "verdict:N",
                 title="verdict",
-                scale=alt.Scale(domain=["clean", "with remarks"], range=["circle", "triangle-up"]),
+                scale=alt.Scale(
+                    domain=["valid", "semivalid", "invalid"],
+                    range=["circle", "triangle-up", "cross"],
+                ),
             ),
             tooltip=[
                 "label:N",
                 "setting:N",
                 alt.Tooltip("macs:Q", format=",d", title="MACs"),
-                alt.Tooltip("latency_ms:Q", format=".4~g", title="latency, ms"),
+                alt.Tooltip("latency_ms:Q", format=".4~r", title="latency, ms"),
                 alt.Tooltip("latency_ms_n:Q", format="d", title="launches"),
                 alt.Tooltip("marks:N", title="remarks"),
             ],
         )
-        return alt.layer(bars, points).properties(height=SCATTER_HEIGHT)
+        return sized(alt.layer(bars, points), SCATTER_HEIGHT)
 
     def caption(self, frame: Frame, summary: Summary) -> str:
         """Who is missing."""
@@ -67,7 +74,8 @@ class LatencyAgainstMacs(Figure):
             else ""
         )
         return (
-            f"n = {frame.total:,} of {_text.plural(summary.jobs_measured, 'measured experiment')}: those "
-            "whose model has a known number of MACs (a lower bound where a node's cost is unknown). "
+            f"n = {frame.total:,} of {_text.plural(summary.jobs_measured, 'measured experiment')}: "
+            "those whose model has a known number of MACs (a lower bound where a node's "
+            "cost is unknown). "
             f"Latency in ms, bars are 95 % intervals; both axes are logarithmic. {INTERVAL}{drawn}"
         )

@@ -59,10 +59,10 @@ class Models(Figure):
     def caption(self, frame: Frame, summary: Summary) -> str:
         """Which numbers are bounds."""
         return (
-            f"n = {_text.plural(frame.total, 'distinct model')}; the cost of {summary.models_counted:,} "
-            "is complete, of the others it is a lower bound and marked. MACs are those of one "
-            "inference at batch size 1. Peak activations: the most bytes of intermediate tensors alive "
-            "at once, in the order of the file."
+            f"n = {_text.plural(frame.total, 'distinct model')}; the cost of "
+            f"{summary.models_counted:,} is complete, of the others it is a lower bound and "
+            "marked. MACs are those of one inference at batch size 1. Peak activations: the most bytes "
+            "of intermediate tensors alive at once, in the order of the file."
         )
 
 

@@ -19,7 +19,7 @@ class NotPackages(Figure):
         FROM packages WHERE kind = 'none' OR (error IS NOT NULL AND kind != 'file')
         ORDER BY kind != 'none', path
     """
-    empty = "Every given package could be opened."
+    empty = "No given file is a false or broken package."
 
     def table(self, frame: Frame) -> Table:
         """One row a path."""
@@ -38,6 +38,6 @@ class NotPackages(Figure):
     def caption(self, frame: Frame, summary: Summary) -> str:
         """The denominator."""
         return (
-            f"n = {_text.plural(frame.total, 'file')} of {summary.paths:,} looked at. A damaged package "
-            "was read as far as it goes, and its models are counted."
+            f"n = {_text.plural(frame.total, 'file')} of {summary.paths:,} looked at. A damaged "
+            "package was read as far as it goes, and its models are counted."
         )

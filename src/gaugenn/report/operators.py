@@ -3,7 +3,7 @@
 import altair as alt
 
 from gaugenn.report import _text
-from gaugenn.report._charts import STEP
+from gaugenn.report._charts import height, sized
 from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
 from gaugenn.report._summary import Summary
@@ -33,19 +33,24 @@ class Operators(Figure):
 
     def chart(self, frame: Frame) -> Chart:
         """A bar an operator, the most frequent first."""
-        return (
-            alt.Chart(frame.first(self._drawn).rows.select(["name", "nodes", "models"]))
+        drawn = frame.first(self._drawn)
+        return sized(
+            alt.Chart(drawn.rows.select(["name", "nodes", "models"]))
             .mark_bar()
             .encode(
-                x=alt.X("nodes:Q", title="nodes in distinct models", axis=alt.Axis(format="~s")),
+                x=alt.X(
+                    "nodes:Q",
+                    title="nodes in distinct models",
+                    axis=alt.Axis(format="~s", tickCount=6),
+                ),
                 y=alt.Y("name:N", title=None, sort=None),
                 tooltip=[
                     "name:N",
                     alt.Tooltip("nodes:Q", format=",d"),
                     alt.Tooltip("models:Q", format=",d"),
                 ],
-            )
-            .properties(height=alt.Step(STEP))
+            ),
+            height(drawn.texts("name")),
         )
 
     def table(self, frame: Frame) -> Table:

@@ -3,13 +3,13 @@
 import altair as alt
 
 from gaugenn.report import _text
+from gaugenn.report._charts import TALL_STEP, height, number_axis, sized, two_lines
 from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
 from gaugenn.report._results import (
     INTERVAL,
     MEASURED,
     NOT_MEASURED,
-    ROW_STEP,
     estimate_column,
     with_estimate,
     with_rows,
@@ -45,22 +45,21 @@ class PeakMemory(Figure):
     def chart(self, frame: Frame) -> Chart:
         """A bar to the peak, its interval, and a tick at the baseline."""
         columns = ["row", "peak_mib", "peak_low_mib", "peak_high_mib", "baseline_mib", "peak_n"]
-        base = alt.Chart(frame.first(self._drawn).rows.select(columns)).encode(
-            y=alt.Y(
-                "row:N", title=None, sort=None, axis=alt.Axis(labelExpr="split(datum.label, '\\n')")
-            )
+        drawn = frame.first(self._drawn)
+        base = alt.Chart(drawn.rows.select(columns)).encode(
+            y=alt.Y("row:N", title=None, sort=drawn.labels("row"), axis=two_lines())
         )
-        bars = base.mark_bar().encode(
-            x=alt.X("peak_mib:Q", title="resident memory (MiB)", axis=alt.Axis(format="~g")),
+        bars = base.mark_bar(height=alt.RelativeBandSize(band=0.6)).encode(
+            x=alt.X("peak_mib:Q", title="resident memory (MiB)", axis=number_axis()),
             tooltip=[
                 "row:N",
-                alt.Tooltip("peak_mib:Q", format=".4~g", title="peak, MiB"),
-                alt.Tooltip("baseline_mib:Q", format=".4~g", title="before the model, MiB"),
+                alt.Tooltip("peak_mib:Q", format=".4~r", title="peak, MiB"),
+                alt.Tooltip("baseline_mib:Q", format=".4~r", title="before the model, MiB"),
                 alt.Tooltip("peak_n:Q", format="d", title="launches"),
             ],
         )
         interval = base.mark_rule(strokeWidth=3).encode(x="peak_low_mib:Q", x2="peak_high_mib:Q")
-        before = base.mark_tick(thickness=3, size=ROW_STEP - 12).encode(x="baseline_mib:Q")
+        before = base.mark_tick(thickness=3, size=TALL_STEP - 8).encode(x="baseline_mib:Q")
         order = ["peak", "interval", "before the model"]
         parts = [
             part.transform_calculate(part=f"'{name}'").encode(
@@ -68,7 +67,7 @@ class PeakMemory(Figure):
             )
             for name, part in zip(order, (bars, interval, before), strict=True)
         ]
-        return alt.layer(*parts).properties(height=alt.Step(ROW_STEP))
+        return sized(alt.layer(*parts), height(drawn.labels("row"), TALL_STEP))
 
     def table(self, frame: Frame) -> Table:
         """One row an experiment."""
@@ -76,8 +75,8 @@ class PeakMemory(Figure):
             columns=(
                 names("Model", frame.texts("label")),
                 names("Engine", frame.texts("setting"), 60),
-                estimate_column("Peak [95 % interval]", frame, "peak", _text.size),
-                estimate_column("Before the model", frame, "baseline", _text.size),
+                estimate_column("Peak [95 % interval]", frame, "peak", _text.BINARY),
+                estimate_column("Before the model", frame, "baseline", _text.BINARY),
             )
         )
 
@@ -85,7 +84,7 @@ class PeakMemory(Figure):
         """What memory is meant."""
         drawn = f" The chart shows the first {self._drawn}." if frame.total > self._drawn else ""
         return (
-            f"n = {frame.total:,} of {_text.plural(summary.jobs_measured, 'measured experiment')}. Peak "
-            "resident memory of the whole process, in MiB (1,048,576 bytes); the tick is what "
+            f"n = {frame.total:,} of {_text.plural(summary.jobs_measured, 'measured experiment')}. "
+            "Peak resident memory of the whole process, in MiB (1,048,576 bytes); the tick is what "
             f"interpreter and library took before the model was touched. {INTERVAL}{drawn}"
         )

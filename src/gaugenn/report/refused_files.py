@@ -3,7 +3,7 @@
 import altair as alt
 
 from gaugenn.report import _text
-from gaugenn.report._charts import STEP
+from gaugenn.report._charts import count_axis, height, sized
 from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
 from gaugenn.report._summary import Summary
@@ -18,28 +18,31 @@ class RefusedFiles(Figure):
     title = "Files that could not be read as a model"
     question = "Which candidate files are no readable model, and why?"
     query = """
-        SELECT kind, format, regexp_replace(coalesce(error, 'no reason recorded'), '[0-9]+', 'N', 'g')
-                   AS reason,
+        SELECT kind, format, min(reason) AS reason,
                count(*) AS files, count(DISTINCT app_sha256) AS packages, min(member) AS example
-        FROM candidates WHERE kind NOT IN ('model', 'weights', 'package')
-        GROUP BY kind, format, reason ORDER BY files DESC, kind, format, reason
+        FROM (
+            SELECT *, coalesce(error, 'no reason recorded') AS reason,
+                   regexp_replace(reason, '[0-9]+', 'N', 'g') AS reason_kind
+            FROM candidates WHERE kind NOT IN ('model', 'weights', 'package')
+        )
+        GROUP BY kind, format, reason_kind ORDER BY files DESC, kind, format, reason
     """
-    empty = "Every candidate file was read as a model or is part of one."
+    empty = "No candidate file was refused."
     limit = 1_000
 
     def chart(self, frame: Frame) -> Chart:
         """A bar a kind, split by the format whose signature the file carries."""
-        return (
+        return sized(
             alt.Chart(frame.rows.select(["kind", "format", "files"]))
             .transform_calculate(claimed="datum.format || 'no format'")
             .mark_bar()
             .encode(
-                x=alt.X("sum(files):Q", title="files", axis=alt.Axis(format=",d", tickMinStep=1)),
+                x=alt.X("sum(files):Q", title="files", axis=count_axis()),
                 y=alt.Y("kind:N", title=None, sort="-x"),
                 color=alt.Color("claimed:N", title="claims to be"),
                 tooltip=["kind:N", "claimed:N", alt.Tooltip("sum(files):Q", format=",d")],
-            )
-            .properties(height=alt.Step(STEP))
+            ),
+            height(frame.texts("kind")),
         )
 
     def table(self, frame: Frame) -> Table:
@@ -64,5 +67,5 @@ class RefusedFiles(Figure):
             f"of a model and {summary.containers:,} containers. Invalid: carries a model format's "
             "signature and cannot be read. Encrypted: named like a model, bytes like chance. Unknown: "
             "only the name speaks for a model. Unread: a model by its signature, not analysed yet. "
-            "Digits in reasons are replaced by N."
+            "Reasons that differ in their digits only share a row, shown by one of them."
         )

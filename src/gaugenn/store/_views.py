@@ -89,7 +89,8 @@ VIEWS: dict[str, str] = {
                j.job.engine AS engine, j.job.engine_version AS engine_version,
                j.job.device AS device, j.job.processor AS processor,
                j.job.precision AS precision, j.job.threads AS threads,
-               j.job.affinity AS affinity, j.job.batch AS batch, j.launches AS launches_planned,
+               j.job.affinity AS affinity, j.job.batch AS batch,
+               j.job.input_shapes AS input_shapes, j.launches AS launches_planned,
                count(r.launch) AS launches_tried,
                count(*) FILTER (r.status = 'ok') AS launches_ok,
                list(list_aggregate(r.timings.steady_s, 'median') ORDER BY r.launch)
@@ -124,7 +125,7 @@ VIEWS: dict[str, str] = {
                    FILTER (r.status = 'ok')))) AS notes,
                list_sort(list(DISTINCT r.environment_sha256)
                    FILTER (r.status = 'ok')) AS environments
-        FROM (SELECT DISTINCT ON (job_sha256) * FROM jobs ORDER BY job_sha256, launches DESC) j
+        FROM jobs j
         LEFT JOIN (
             SELECT DISTINCT ON (job_sha256, launch) * FROM runs
             ORDER BY job_sha256, launch, status = 'ok' DESC, started_at DESC

@@ -1,0 +1,28 @@
+"""One planted study for all tests of the report."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from gaugenn import report
+from gaugenn.store import Study
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import synthetic
+
+
+@pytest.fixture(scope="session")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return synthetic.study(tmp_path_factory.mktemp("study") / "planted")
+
+
+@pytest.fixture(scope="session")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return Study.create(tmp_path_factory.mktemp("study") / "empty")
+
+
+@pytest.fixture(scope="session")
+def page(study: Study) -> Path:
+    return report.write(study, study.path / "report.html")
