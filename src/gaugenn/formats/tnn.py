@@ -297,9 +297,8 @@ def _result(layer: _Layer, mapped: _Mapped, inputs: Sequence[_Sizes]) -> _Sizes:
         total = sum(sizes[1] for sizes in parts if len(sizes) == 4)
         return (first[0], total, *first[2:]) if len(parts) == len(inputs) else None
     if mapped.operator == "Reshape":
-        wanted = mapped.attributes.get("shape")
-        shape = wanted if isinstance(wanted, tuple) else ()
-        sizes = [first[i] if s == 0 and i < 4 else int(s) for i, s in enumerate(shape)]
+        shape = _whole(mapped.attributes.get("shape"))
+        sizes = [first[i] if s == 0 and i < 4 else s for i, s in enumerate(shape)]
         if sizes.count(-1) == 1:
             rest = math.prod(s for s in sizes if s != -1)
             sizes[sizes.index(-1)] = math.prod(first) // rest if rest > 0 else 0
