@@ -3,8 +3,10 @@
 import io
 import os
 import struct
+import tracemalloc
 import zipfile
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -193,6 +195,17 @@ def test_a_broken_pickle_is_a_format_error(data: bytes) -> None:
         walk(memoryview(data), "test")
 
 
+def test_a_pickle_of_too_many_small_things_is_refused() -> None:
+    with pytest.raises(FormatError, match=r"opcodes"):
+        walk(memoryview(b"\x80\x02" + b"]" * 1_000_000), "test")
+
+
+def test_a_pickle_that_inflates_far_beyond_the_file_is_refused() -> None:
+    entries = {"a/data.pkl": b"\x80\x02" + bytes(64 << 20), "a/version": b"3"}
+    with pytest.raises(FormatError, match=r"more than"):
+        READER.read(from_bytes("a.pt", zipped(entries, zipfile.ZIP_DEFLATED)))
+
+
 def test_tuples_that_double_at_every_step_cost_nothing() -> None:
     data = b"\x80\x02)" + b"2\x86" * 5000 + b"."
     assert walk(memoryview(data), "test").end == len(data)
@@ -248,6 +261,37 @@ def test_a_loop_of_a_known_length_is_unrolled() -> None:
 def test_text_that_cannot_be_followed_is_a_format_error(body: str) -> None:
     with pytest.raises(FormatError):
         program(body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "    y = [x, x]\n    for i in range(60):\n      y = [y, y]\n    return ops.a.b(y)\n",
+        "    y = [" + "1, " * 4000 + "]\n    for i in range(60):\n      for j in range(60):\n"
+        "        z = ops.a.b(x, y)\n    return x\n",
+    ],
+)  # fmt: skip
+def test_lists_that_grow_with_every_step_stay_small(body: str) -> None:
+    tracemalloc.start()
+    try:
+        with suppress(FormatError):
+            program(body)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 64 << 20
+
+
+def test_pickled_tuples_that_double_at_every_step_are_refused_soon() -> None:
+    doubling = b"\x80\x02N" + b"2\x86" * 100 + b"."
+    entries = members("traced.pt")
+    (name,) = (each for each in entries if each.endswith("constants.pkl"))
+    code = next(
+        each for each in entries if each.endswith(".py") and b"torch.flatten" in entries[each]
+    )
+    text = entries[code].replace(b"torch.flatten(", b"torch.flatten(CONSTANTS.c0, ")
+    with pytest.raises(FormatError, match=r"steps"):
+        READER.read(from_bytes("a.pt", zipped({**entries, name: doubling, code: text})))
 
 
 def test_functions_are_found_by_class_and_name() -> None:

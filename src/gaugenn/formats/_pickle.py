@@ -15,7 +15,8 @@ from typing import TypeAlias
 
 from gaugenn.errors import FormatError, UnsupportedFormatError
 
-_STEP_LIMIT = 4_000_000
+_STEP_LIMIT = 800_000
+"""Opcodes; a checkpoint takes some 40 for each tensor."""
 _LONGEST_LINE = 4096
 _LONGEST_INTEGER_BYTES = 512
 _NEWEST_PROTOCOL = 5

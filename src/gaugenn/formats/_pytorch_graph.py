@@ -6,7 +6,7 @@ bodies, or an operator that gives a number. A branch that only refuses the input
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -14,6 +14,7 @@ import numpy as np
 from gaugenn.errors import FormatError, UnsupportedFormatError
 from gaugenn.formats._pickle import Call, Pairs, Value
 from gaugenn.formats._pytorch_operators import Operand, Ref, Site, mapped
+from gaugenn.formats._pytorch_scopes import Draft, Scope, finished
 from gaugenn.formats._pytorch_script import (
     Apply,
     Attribute,
@@ -49,40 +50,16 @@ from gaugenn.graph import (
     AttributeValue,
     DataType,
     Graph,
-    GraphReference,
-    Node,
     Shape,
     Tensor,
     TensorKind,
 )
 
-_STEP_LIMIT = 200_000
+_STEP_LIMIT = 500_000
+"""Expressions, elements and pickled values that are looked at; a large network takes 20,000."""
 _NODE_LIMIT = 100_000
 _DEEPEST_CALL = 64
 _UNROLLED = 64
-
-
-@dataclass(slots=True, eq=False)
-class _Draft:
-    """A node whose outputs may still change."""
-
-    namespace: str
-    operator: str
-    inputs: list[str]
-    outputs: list[str]
-    attributes: dict[str, "AttributeValue | _Scope"]
-
-
-@dataclass(slots=True, eq=False)
-class _Scope:
-    """A graph that is being made."""
-
-    parent: "_Scope | None"
-    name: str
-    nodes: list[_Draft] = field(default_factory=list)
-    tensors: dict[str, Tensor] = field(default_factory=dict)
-    inputs: list[str] = field(default_factory=list)
-    outputs: list[str] = field(default_factory=list)
 
 
 _Environment: TypeAlias = dict[str, Operand]
@@ -119,7 +96,7 @@ class ScriptGraphs:
         self._constant_tensors = constant_tensors
         self._constants = constants if isinstance(constants, tuple | list) else ()
         self._where = where
-        self._root = _Scope(parent=None, name="forward")
+        self._root = Scope(parent=None, name="forward")
         self._scope = self._root
         self._names: set[str] = set()
         self._weights: dict[int, Ref] = {}
@@ -153,17 +130,23 @@ class ScriptGraphs:
             result = self._run(function.body, environment)
             value = result.value if result is not None else None
             self._root.outputs = [ref.name for ref in refs_in(value)]
-            return self._finished()
+            return finished(self._root)
         except RecursionError:
             raise self._error("expressions and calls nest too deep") from None
 
     def _error(self, what: str) -> FormatError:
         return FormatError(f"{self._where}: {what}")
 
+    def _spend(self, steps: int) -> None:
+        self._steps += steps
+        if self._steps > _STEP_LIMIT:
+            raise self._error(f"following the text takes more than {_STEP_LIMIT} steps")
+
     # --- values of the pickle -------------------------------------------------------------------
 
     def _value(self, value: Value, path: str, pickled: PickledTensors) -> Operand:
         """A pickled value as an operand. Tensors become constants of the main graph."""
+        self._spend(1)
         if value is None or isinstance(value, bool | int | float | str):
             return value
         if isinstance(value, list | tuple):
@@ -203,7 +186,7 @@ class ScriptGraphs:
 
     # --- tensors and nodes ----------------------------------------------------------------------
 
-    def _new(self, wanted: str, at: _Scope | None = None) -> Ref:
+    def _new(self, wanted: str, at: Scope | None = None) -> Ref:
         """A tensor with a name that no graph has."""
         name = wanted
         while not name or name in self._names:
@@ -246,10 +229,11 @@ class ScriptGraphs:
         """Adds a call of an operator; gives its result."""
         if sum(len(s) for s in (self._scope.nodes, self._names)) > _NODE_LIMIT:
             raise self._error(f"the model has more than {_NODE_LIMIT} operators and tensors")
+        self._spend(sum(len(v) for v in arguments if isinstance(v, list | tuple)))
         in_place = operator.endswith("_") and not operator.endswith("__")
         plain = operator.removesuffix("_") if in_place else operator
         found = mapped(namespace, Site(name=plain, arguments=arguments, named=named))
-        attributes: dict[str, AttributeValue | _Scope] = {}
+        attributes: dict[str, AttributeValue | Scope] = {}
         if found is not None:
             inputs = [self._named(value) for value in found.inputs]
             attributes.update(found.attributes)
@@ -268,7 +252,7 @@ class ScriptGraphs:
             self._add_packed(arguments, inputs)
         result = self._new(operator)
         self._scope.nodes.append(
-            _Draft(f"{namespace}::{operator}", found.operator if found else "", inputs,
+            Draft(f"{namespace}::{operator}", found.operator if found else "", inputs,
                    [result.name], attributes)
         )  # fmt: skip
         first = arguments[0] if arguments else None
@@ -287,7 +271,8 @@ class ScriptGraphs:
     def _packed(
         self, value: Value, path: str, pickled: PickledTensors, depth: int
     ) -> Iterable[Ref]:
-        if depth > 6:
+        self._spend(1)
+        if depth > DEEPEST_LIST:
             return
         if isinstance(value, tuple | list):
             for i, part in enumerate(value[:LENGTH_LIMIT]):
@@ -303,9 +288,7 @@ class ScriptGraphs:
 
     def _run(self, body: tuple[Statement, ...], at: _Environment) -> _Returned | None:
         for statement in body:
-            self._steps += 1
-            if self._steps > _STEP_LIMIT:
-                raise self._error(f"following the text takes more than {_STEP_LIMIT} steps")
+            self._spend(1)
             result = self._statement(statement, at)
             if result is not None:
                 return result
@@ -357,7 +340,7 @@ class ScriptGraphs:
                 last.operator = "Split"
                 last.attributes = {"axis": axis, "num_outputs": count}
         else:
-            draft = _Draft("prim::ListUnpack", "", [value.name], [r.name for r in refs], {})
+            draft = Draft("prim::ListUnpack", "", [value.name], [r.name for r in refs], {})
             self._scope.nodes.append(draft)
         return list(refs)
 
@@ -382,7 +365,7 @@ class ScriptGraphs:
             if any(map(refuses, branch)):
                 return self._run(rest, at)
         then, other = dict(at), dict(at)
-        scopes = [_Scope(self._scope, "then_branch"), _Scope(self._scope, "else_branch")]
+        scopes = [Scope(self._scope, "then_branch"), Scope(self._scope, "else_branch")]
         results = [
             self._inside(scope, lambda b=body, e=env: self._run(b, e))  # type: ignore[misc]
             for scope, body, env in zip(
@@ -397,7 +380,7 @@ class ScriptGraphs:
                 pair = (value, other[name])
                 at[name] = self._merged(name, pair, scopes, outputs, 0)
         self._scope.nodes.append(
-            _Draft(
+            Draft(
                 "prim::If",
                 "If",
                 [condition.name],
@@ -411,11 +394,12 @@ class ScriptGraphs:
         self,
         name: str,
         pair: tuple[Operand, Operand],
-        scopes: list[_Scope],
+        scopes: list[Scope],
         outputs: list[str],
         depth: int,
     ) -> Operand:
         """What a variable is after two branches gave it two values; adds outputs to the branches."""
+        self._spend(1)
         first, second = pair
         if first is second:
             return first
@@ -433,14 +417,14 @@ class ScriptGraphs:
             scope.outputs.append(self._exported(scope, value))
         return ref
 
-    def _exported(self, scope: _Scope, value: Operand) -> str:
+    def _exported(self, scope: Scope, value: Operand) -> str:
         """The name of a value as an output of a body: a tensor, whatever it is."""
         for ref in refs_in(value):
             return ref.name
         plain = value if isinstance(value, bool | int | float) else False
         return str(self._inside(scope, lambda: self._constant(plain).name))
 
-    def _inside(self, scope: _Scope, work: Callable[[], Operand | _Returned]) -> object:
+    def _inside(self, scope: Scope, work: Callable[[], Operand | _Returned]) -> object:
         outer, self._scope = self._scope, scope
         try:
             return work()
@@ -466,7 +450,7 @@ class ScriptGraphs:
         self, statement: Statement, at: _Environment, trips: Operand, condition: Operand
     ) -> None:
         """A loop whose number of trips only running it would tell."""
-        scope = _Scope(self._scope, "body")
+        scope = Scope(self._scope, "body")
         changed = [name for name in assigned(statement.body) if name in at]
         carried = [n for n in changed if isinstance(at[n], Ref | bool | int | float)]
         inputs = [self._named(trips), self._named(condition)]
@@ -494,11 +478,12 @@ class ScriptGraphs:
         for name in carried:
             ref = at[name] = self._new(name)
             outputs.append(ref.name)
-        self._scope.nodes.append(_Draft("prim::Loop", "Loop", inputs, outputs, {"body": scope}))
+        self._scope.nodes.append(Draft("prim::Loop", "Loop", inputs, outputs, {"body": scope}))
 
     # --- expressions ----------------------------------------------------------------------------
 
     def _evaluate(self, expression: Expression, at: _Environment) -> Operand:
+        self._spend(1)
         if isinstance(expression, Literal):
             return expression.value
         if isinstance(expression, Name):
@@ -661,40 +646,3 @@ class ScriptGraphs:
         if source is not None and wanted in source.starts:
             return source.function(wanted)
         return None
-
-    # --- the finished graphs --------------------------------------------------------------------
-
-    def _finished(self) -> tuple[Graph, ...]:
-        order: list[_Scope] = []
-        pending = [self._root]
-        while pending:
-            scope = pending.pop(0)
-            order.append(scope)
-            for draft in scope.nodes:
-                pending += [v for v in draft.attributes.values() if isinstance(v, _Scope)]
-        number = {id(scope): index for index, scope in enumerate(order)}
-
-        def attribute(value: AttributeValue | _Scope) -> AttributeValue:
-            return GraphReference(number[id(value)]) if isinstance(value, _Scope) else value
-
-        return tuple(
-            Graph(
-                name=scope.name,
-                tensors=scope.tensors,
-                nodes=tuple(
-                    Node(
-                        name="",
-                        operator=draft.operator,
-                        source_operator=draft.namespace,
-                        inputs=tuple(draft.inputs),
-                        outputs=tuple(draft.outputs),
-                        attributes={k: attribute(v) for k, v in draft.attributes.items()},
-                    )
-                    for draft in scope.nodes
-                ),
-                inputs=tuple(scope.inputs),
-                outputs=tuple(scope.outputs),
-                parent=None if scope.parent is None else number[id(scope.parent)],
-            )
-            for scope in order
-        )

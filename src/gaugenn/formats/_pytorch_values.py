@@ -1,6 +1,6 @@
 """What a variable of TorchScript can be while its text is followed, and what is computed at once."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gaugenn.formats._pickle import Call
@@ -84,13 +84,17 @@ def is_small(value: Operand) -> bool:
     return isinstance(value, bool | int | float) and abs(value) < 1 << 31
 
 
-def refs_in(value: Operand, depth: int = 0) -> Iterable[Ref]:
-    """All tensors in a value."""
-    if isinstance(value, Ref):
-        yield value
-    elif isinstance(value, list | tuple) and depth < DEEPEST_LIST:
-        for part in value[:LENGTH_LIMIT]:
-            yield from refs_in(part, depth + 1)
+def refs_in(value: Operand) -> Iterator[Ref]:
+    """All tensors in a value; a list that occurs several times in it is looked at once."""
+    seen: set[int] = set()
+    pending: list[Operand] = [value]
+    while pending:
+        part = pending.pop()
+        if isinstance(part, Ref):
+            yield part
+        elif isinstance(part, list | tuple) and id(part) not in seen:
+            seen.add(id(part))
+            pending += reversed(part[:LENGTH_LIMIT])
 
 
 def attribute_of(value: Operand) -> AttributeValue | None:

@@ -34,8 +34,8 @@ _PADDING = b"FB"
 _MOBILE_FLATBUFFER = b"PTMF"
 """**Source:** https://github.com/pytorch/pytorch/blob/main/torch/csrc/jit/serialization/mobile_bytecode.fbs"""
 _HEADER_BYTES = 30
-_SOURCE_LIMIT = 64 << 20
-_PICKLE_LIMIT = 512 << 20
+_INFLATED_LIMIT = 8 << 20
+"""Bytes to which a part may inflate beyond twice the file's size; PyTorch itself compresses nothing."""
 _WORD_LIMIT = 64
 
 
@@ -88,6 +88,7 @@ class _Archive:
 
     def __init__(self, content: Content) -> None:
         self._where = content.name
+        self._limit = _INFLATED_LIMIT + 2 * content.size_bytes
         self._zip = open_zip(content.data, content.name)
         folders = {
             name.removesuffix("/data.pkl")
@@ -114,7 +115,7 @@ class _Archive:
 
     def _pickle(self, name: str) -> Value:
         full = f"{self._where}, {name}"
-        return walk(self._read(name, _PICKLE_LIMIT), full).value
+        return walk(self._read(name, self._limit), full).value
 
     def _tensors(self, folder: str) -> PickledTensors:
         members: ZipMembers = self._zip
@@ -178,9 +179,9 @@ class _Archive:
             if not name.startswith(start) or not name.endswith(".py"):
                 continue
             total += entry.size_bytes
-            if total > _SOURCE_LIMIT:
-                raise FormatError(f"{self._where}: more than {_SOURCE_LIMIT} bytes of source text")
-            text = bytes(self._zip.read(name, _SOURCE_LIMIT)).decode("utf-8", "replace")
+            if total > self._limit:
+                raise FormatError(f"{self._where}: more than {self._limit} bytes of source text")
+            text = bytes(self._zip.read(name, self._limit)).decode("utf-8", "replace")
             dotted = name[len(start) : -len(".py")].replace("/", ".")
             yield dotted, split_source(text, f"{self._where}, {name}")
 
