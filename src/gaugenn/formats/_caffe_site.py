@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gaugenn.formats._caffe_layers import Blob, Layer, Sizes
+from gaugenn.formats._names import TensorNames
 from gaugenn.graph import AttributeValue, DataType, Tensor, TensorKind
 
 
@@ -42,7 +43,7 @@ class Site:
     layer: Layer
     bottoms: tuple[str, ...]
     sizes: tuple[Sizes, ...]
-    taken: set[str]
+    taken: TensorNames
     shared: dict[str, Tensor]
     constants: dict[str, Tensor] = field(default_factory=dict)
     lacking: bool = False
@@ -83,7 +84,7 @@ class Site:
         if sizes is None:
             self.lacking = True
             return ""
-        name = unique(f"{layer.name}.{role}", self.taken)
+        name = self.taken.unique(f"{layer.name}.{role}")
         tensor = Tensor(
             name=name,
             dtype=DataType.FLOAT32 if blob is None else blob.dtype,
@@ -141,16 +142,6 @@ class Site:
         """A node that ONNX has no operator for, with everything the file says about it."""
         inputs = (*self.bottoms, *self.others())
         return self.mapped("", self.layer.parameters, inputs=inputs, sizes=sizes)
-
-
-def unique(name: str, taken: set[str]) -> str:
-    """The name, or the name with a number where it is taken; it is then taken, too."""
-    named, number = name, 1
-    while named in taken:
-        number += 1
-        named = f"{name}.{number}"
-    taken.add(named)
-    return named
 
 
 def product(sizes: Sizes) -> int | None:

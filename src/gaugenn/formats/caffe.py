@@ -10,6 +10,7 @@ from gaugenn.formats._caffe_layers import Layer, Net, Sizes, binary_net, text_ne
 from gaugenn.formats._caffe_operators import map_layer
 from gaugenn.formats._caffe_site import Site
 from gaugenn.formats._contract import HEAD_BYTES, FormatReader
+from gaugenn.formats._names import TensorNames
 from gaugenn.formats._protobuf import LENGTH, VARINT, HeadField, head_fields, read_message
 from gaugenn.formats._prototext import outline, parse
 from gaugenn.graph import DataType, Graph, Layout, Model, Node, Shape, Tensor
@@ -169,7 +170,7 @@ class _Builder:
             makers[name] = makers.get(name, 0) + 1
         self._writes_left = makers
         self._earlier: dict[str, int] = {}
-        self._taken = set(makers)
+        self._taken = TensorNames(makers)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -233,7 +234,7 @@ class _Builder:
         while self._writes_left[blob] and (name == blob or name in self._taken):
             self._earlier[blob] = self._earlier.get(blob, 0) + 1
             name = f"{blob}#{self._earlier[blob]}"
-        self._taken.add(name)
+        self._taken.take(name)
         known = [size for size in sizes or () if size is not None]
         shape: Shape | None = None
         if sizes is not None and len(known) == len(sizes):
