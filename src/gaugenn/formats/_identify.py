@@ -92,6 +92,7 @@ def identify(content: Content) -> Identification:
     if early is not None:
         return early
     suffix = _candidates.nomination(content.name, _suffixes())
+    claimed = _claimants(content.name, head)
     if _foreign.pointer_size_bytes(head) is None:
         owners = tuple(_owners(content))
         if owners:
@@ -101,6 +102,8 @@ def identify(content: Content) -> Identification:
                 reason=f"weights of {owners[0][1]}",
                 nominated=True,
             )
+    if claimed:
+        return Identification(kind=FileKind.MODEL, formats=claimed, nominated=True)
     what = _foreign.describe(head, content.size_bytes)
     if what is not None:
         return _foreign_file(suffix, what)
@@ -121,10 +124,10 @@ def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | N
     Returns:
         The same as `identify` would, or None where that needs the whole file or its neighbours.
     """
-    claimed = tuple(n for n, reader in readers().items() if reader.sniff(name, head))
-    if claimed:
+    claimed = _claimants(name, head)
+    if claimed and not any(_may_be_half(name, format_) for format_ in claimed):
         return Identification(kind=FileKind.MODEL, formats=claimed, nominated=True)
-    if name.lower().endswith(_weights_suffixes()):
+    if claimed or name.lower().endswith(_weights_suffixes()):
         return None
     suffix = _candidates.nomination(name, _suffixes())
     what = _foreign.describe(head, size_bytes)
@@ -133,6 +136,18 @@ def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | N
     ):
         return None
     return _foreign_file(suffix, what or "nothing that a reader recognises")
+
+
+def _claimants(name: str, head: bytes) -> tuple[str, ...]:
+    """The readers that claim the bytes."""
+    return tuple(n for n, reader in readers().items() if reader.sniff(name, head))
+
+
+def _may_be_half(name: str, format_: str) -> bool:
+    """Whether a file that is a model by itself may belong to a graph of its format beside it."""
+    reader = readers()[format_]
+    weights = reader.weights_suffixes
+    return not set(weights).isdisjoint(reader.suffixes) and name.lower().endswith(weights)
 
 
 def is_nominated(name: str) -> bool:
