@@ -68,7 +68,7 @@ def _table(
         table = Table(box=None, header_style="bold", pad_edge=False)
         for name in columns:
             justify: JustifyMethod = "right" if name in numbers else "left"
-            table.add_column(name, justify=justify, no_wrap=len(columns) > 1)
+            table.add_column(escape(_cell(name)), justify=justify, no_wrap=len(columns) > 1)
         for row in texts:
             table.add_row(*map(escape, row))
         console.print(table)
@@ -76,7 +76,7 @@ def _table(
     for row in texts:
         for name, text in zip(columns, row, strict=True):
             if text:
-                line = f"[bold]{escape(name)}[/bold]  {escape(text)}"
+                line = f"[bold]{escape(_cell(name))}[/bold]  {escape(text)}"
                 console.print(line, soft_wrap=True, highlight=False)
         console.print()
 

@@ -164,7 +164,7 @@ class Study:
     def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """An in-memory DuckDB connection with a view for every table and derived view.
 
-        The views read the parts that exist now.
+        The views read the parts that exist now. Statements reach no file outside the tables.
 
         Raises:
             StoreError: a part that was damaged, or anything else that DuckDB cannot do.
@@ -172,9 +172,17 @@ class Study:
         try:
             with duckdb.connect() as connection:
                 self._add_views(connection)
+                self._shut_in(connection)
                 yield connection
         except duckdb.Error as error:
             raise StoreError(f"{self.path} cannot be read: {error}") from error
+
+    def _shut_in(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Lets statements reach the study's own files only: no other file, no network, no extension."""
+        folder = str(self.path.resolve()).replace("'", "''")
+        connection.execute(f"SET allowed_directories = ['{folder}/tables/']")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
 
     def _add_views(self, connection: duckdb.DuckDBPyConnection) -> None:
         for record, table in TABLES.items():
