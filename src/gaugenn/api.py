@@ -12,12 +12,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
 
 from gaugenn import plugins
-from gaugenn import report as reporting
 from gaugenn.bench.plan import select_engines
 from gaugenn.doctor import Check, doctor
 from gaugenn.engines import Engine, _environments
@@ -29,8 +29,12 @@ from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.pipeline.measure import BenchSettings, measure
 from gaugenn.pipeline.scan import scan as scan_paths
 from gaugenn.records import InputShape
-from gaugenn.report import ExportFormat, Summary
 from gaugenn.store import Study
+
+if TYPE_CHECKING:
+    from gaugenn.report import Summary
+
+# The report's libraries take half a second to import, so only the verbs that need them do.
 
 PathLike = Path | str
 
@@ -46,7 +50,7 @@ class StudyResult:
     """
 
     study: Path
-    summary: Summary
+    summary: "Summary"
     report: Path | None
 
 
@@ -71,6 +75,8 @@ def study(
         UsageError: a path or the folder cannot be used.
         StorageFullError: the disk is full; the same call goes on later.
     """
+    from gaugenn import report as reporting
+
     watcher = watcher or Silent()
     opened = Study.create(Path(out))
     with opened.exclusive():
@@ -90,6 +96,8 @@ def scan(
     watcher: Watcher | None = None,
 ) -> StudyResult:
     """Packages to rows: find, read and count every model. See `study` for arguments and errors."""
+    from gaugenn import report as reporting
+
     opened = Study.create(Path(out))
     with opened.exclusive():
         _census(opened, paths, workers, watcher or Silent())
@@ -105,6 +113,8 @@ def bench(
     Raises:
         StoreError: the folder is no study.
     """
+    from gaugenn import report as reporting
+
     opened = Study(Path(folder))
     with opened.exclusive():
         measure(opened, settings, watcher or Silent())
@@ -123,24 +133,28 @@ def report(folder: PathLike, page: PathLike | None = None) -> Path:
         StoreError: the folder is no study.
         StorageFullError: no room for the page.
     """
+    from gaugenn import report as reporting
+
     opened = Study(Path(folder))
     return reporting.write(opened, Path(page) if page else opened.path / "report.html")
 
 
 def figures() -> dict[str, str]:
     """The report's figures by name, each with the question that it answers."""
+    from gaugenn import report as reporting
+
     return {name: figure.question for name, figure in reporting.figures().items()}
 
 
 def report_figure(
-    folder: PathLike, name: str, form: ExportFormat = ExportFormat.SVG, to: PathLike | None = None
+    folder: PathLike, name: str, form: str = "svg", to: PathLike | None = None
 ) -> Path:
     """Writes one figure of a study's report by itself.
 
     Args:
         folder: the study.
         name: see `figures`.
-        form: SVG, PNG and Vega-Lite draw; CSV gives the rows.
+        form: `svg`, `png` and `vega` draw; `csv` gives the rows.
         to: where to; `NAME.FORM` in the study by default.
 
     Raises:
@@ -148,9 +162,11 @@ def report_figure(
         StoreError: the folder is no study.
         StorageFullError: no room for the file.
     """
+    from gaugenn import report as reporting
+
     opened = Study(Path(folder))
-    drawn = reporting.render_figure(opened, name, form)
-    path = Path(to) if to else opened.path / f"{name}.{form.value}"
+    drawn = reporting.render_figure(opened, name, reporting.ExportFormat(form))
+    path = Path(to) if to else opened.path / f"{name}.{form}"
     return reporting.write_whole(path, drawn)
 
 
@@ -161,6 +177,8 @@ def query(folder: PathLike, sql: str) -> pa.Table:
         UsageError: the statement cannot be run; the message is DuckDB's.
         StoreError: the folder is no study.
     """
+    from gaugenn import report as reporting
+
     with reporting.connect(Study(Path(folder))) as connection:
         try:
             relation = connection.sql(sql)
@@ -268,11 +286,9 @@ __all__ = [
     "BenchSettings",
     "Check",
     "EngineInfo",
-    "ExportFormat",
     "InputShape",
     "Inspection",
     "StudyResult",
-    "Summary",
     "bench",
     "default_engines",
     "doctor",

@@ -271,7 +271,7 @@ def bench(
 @click.option("--figure", metavar="NAME", help="Write one figure alone; `list` names them.")
 @click.option(
     *("--format", "form"),
-    type=click.Choice([form.value for form in api.ExportFormat]),
+    type=click.Choice(["svg", "png", "csv", "vega"]),
     default="svg",
     show_default=True,
     help="Of a single figure.",
@@ -283,7 +283,7 @@ def report(folder: Path, to: Path | None, figure: str | None, form: str) -> None
     elif figure == "list":
         _table(("figure", "question"), list(api.figures().items()))
     else:
-        print(api.report_figure(folder, figure, api.ExportFormat(form), to))
+        print(api.report_figure(folder, figure, form, to))
 
 
 @cli.command()
@@ -294,6 +294,7 @@ def report(folder: Path, to: Path | None, figure: str | None, form: str) -> None
     type=click.Choice(["table", "csv", "json"]),
     default="table",
     show_default=True,
+    help="How to print the rows; json prints one object a row.",
 )
 def query(folder: Path, sql: str, form: str) -> None:
     """Answer an SQL statement over the study in DIR (DuckDB's dialect)."""

@@ -50,6 +50,11 @@ def _run(*arguments: object, **options: object) -> subprocess.CompletedProcess[s
     )
 
 
+def _parts(folder: Path) -> int:
+    """Part files written so far. Walks without failing on folders that vanish meanwhile."""
+    return sum(name.endswith(".parquet") for _, _, files in os.walk(folder) for name in files)
+
+
 def _contents(folder: Path) -> dict[str, list[tuple[object, ...]]]:
     with Study(folder).connect() as connection:
         return {
@@ -189,9 +194,9 @@ def test_a_study_killed_again_and_again_ends_like_an_undisturbed_one(
         ) as process:
             deadline = time.monotonic() + 30
             parts = generator.randint(1, 8)
-            already = len(list(folder.rglob("*.parquet")))
+            already = _parts(folder)
             while process.poll() is None and time.monotonic() < deadline:
-                if len(list(folder.rglob("*.parquet"))) >= already + parts:
+                if _parts(folder) >= already + parts:
                     break
                 time.sleep(generator.uniform(0, 0.004))
             kills += process.poll() is None
@@ -201,6 +206,33 @@ def test_a_study_killed_again_and_again_ends_like_an_undisturbed_one(
     assert done.returncode == 0, done.stderr
     assert _contents(folder) == _contents(study)
     assert not list((folder / "journal").iterdir())
+
+
+def test_a_bench_killed_again_and_again_has_every_launch_once(apps: Path, tmp_path: Path) -> None:
+    folder, undisturbed = tmp_path / "s", tmp_path / "u"
+    options = ("--engine", "null", "--launches", 3, "--quiet", "--workers", 1)
+    command = _command("study", apps / "good.apk", "--out", folder, *options)
+    generator = random.Random(0)
+    for _ in range(3):
+        with subprocess.Popen(
+            command, env=_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        ) as process:
+            wanted = _runs(folder) + generator.randint(1, 2)
+            while process.poll() is None and _runs(folder) < wanted:
+                time.sleep(generator.uniform(0, 0.01))
+            process.send_signal(signal.SIGKILL)
+    done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    done = _run("study", apps / "good.apk", "--out", undisturbed, *options)
+    assert done.returncode == 0, done.stderr
+    found = _contents(folder)
+    assert found == _contents(undisturbed)
+    assert [row[2] for row in found["runs"]] == ["ok"] * 6
+    assert not list((folder / "journal").iterdir())
+
+
+def _runs(folder: Path) -> int:
+    return len(list((folder / "tables/runs").glob("*.parquet")))
 
 
 def _small_files() -> None:
@@ -230,7 +262,7 @@ def test_an_interrupted_study_says_how_to_go_on(apps: Path, tmp_path: Path) -> N
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        while not list(folder.rglob("*.parquet")) and process.poll() is None:
+        while not _parts(folder) and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()
