@@ -99,6 +99,10 @@ class AppFile:
     entropy_bits: float | None = None
     """Shannon entropy in bits per byte, measured where the kind is not plain."""
     error: str | None = None
+    wrapping: str | None = None
+    """What is around the model, the outermost first: `gzip`, `base64`, `xor-0x5a`, `offset-64`,
+    `gzip+xor-0x5a`. `sha256` and `size_bytes` are those of the file as shipped, the model's are those
+    of what is inside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

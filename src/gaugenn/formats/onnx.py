@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from gaugenn.content import Content
 from gaugenn.errors import FormatError
-from gaugenn.formats._contract import HEAD_BYTES, FormatReader
+from gaugenn.formats._contract import HEAD_BYTES, FormatReader, Magic
 from gaugenn.formats._onnx_attributes import (
     ATTRIBUTE,
     ATTRIBUTE_KINDS,
@@ -118,6 +118,7 @@ class OnnxReader(FormatReader):
     title: ClassVar[str] = "ONNX"
     spec: ClassVar[str] = "https://github.com/onnx/onnx/blob/main/docs/IR.md"
     suffixes: ClassVar[tuple[str, ...]] = (".onnx",)
+    magics: ClassVar[tuple[Magic, ...]] = ((0, b"\x08"),)  # ir_version, a number, comes first
 
     def sniff(self, name: str, head: bytes) -> bool:
         """Whether the outermost fields are those of an ONNX model, and its graph begins as one."""

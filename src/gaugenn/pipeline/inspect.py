@@ -27,6 +27,7 @@ class Inspection:
         layers: the model's nodes.
         models: for a package, its members that are models or could be.
         error: why it is not a model, or None.
+        wrapping: what was around the model, see `AppFile`.
     """
 
     path: str
@@ -38,6 +39,7 @@ class Inspection:
     layers: tuple[LayerRecord, ...] = ()
     models: "tuple[Inspection, ...] | None" = None
     error: str | None = None
+    wrapping: str | None = None
 
     @property
     def operators(self) -> dict[str, int]:
@@ -53,6 +55,7 @@ class Inspection:
             "size_bytes": self.size_bytes,
             "format": self.format,
             "kind": self.kind.value,
+            "wrapping": self.wrapping,
             "graphs": record.graphs if record else None,
             "nodes": record.nodes if record else None,
             "operators": self.operators,
@@ -131,9 +134,11 @@ def _inspect_candidate(candidate: Candidate) -> Inspection:
     record: ModelRecord | None = None
     layers: tuple[LayerRecord, ...] = ()
     kind, found_format, error = candidate.kind, candidate.format, candidate.error
-    sha256 = None if content is None else content.sha256()
+    shipped = candidate.shipped or content
+    sha256 = None if shipped is None else shipped.sha256()
     if kind is FileKind.MODEL and content is not None and sha256 is not None:
-        record, layers = examine(content, sha256, candidate.size_bytes, found_format)
+        identity = sha256 if candidate.shipped is None else content.sha256()
+        record, layers = examine(content, identity, content.size_bytes, found_format)
         kind, found_format, error = record.kind, record.format, record.error
     read = record is not None and record.kind is FileKind.MODEL
     return Inspection(
@@ -145,6 +150,7 @@ def _inspect_candidate(candidate: Candidate) -> Inspection:
         record=record if read else None,
         layers=layers,
         error=error,
+        wrapping=candidate.wrapping,
     )
 
 

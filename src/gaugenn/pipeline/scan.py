@@ -61,10 +61,13 @@ class Candidate:
         size_bytes: inflated size.
         kind: as far as the bytes tell before the graph is read.
         format: the reader that claims it, or whose weights it holds.
-        content: the bytes; None where they could not be had.
+        content: the bytes to read: of the file, or of the model in its wrapping; None where they
+            could not be had.
         companions: the other files of the model.
         entropy_bits: where it was measured.
         error: why it is not a model.
+        wrapping: what was around the model, see `AppFile`.
+        shipped: the file as it was found, where that is not `content`.
     """
 
     path: str
@@ -75,6 +78,8 @@ class Candidate:
     companions: tuple[Content, ...] = ()
     entropy_bits: float | None = None
     error: str | None = None
+    wrapping: str | None = None
+    shipped: Content | None = None
 
     @property
     def contents(self) -> tuple[Content, ...]:
@@ -273,21 +278,21 @@ class _CandidateRows:
         parts = candidate.files()
         for part, file in zip(parts, candidate.contents, strict=False):
             self._blobs.put(file.data, part.sha256)
-            self._owners[file.name] = part.model_sha256
+            if file is not candidate.content:  # a model's own row is known by its path
+                self._owners[file.name] = part.model_sha256
         if parts:
             self._models[parts[0].model_sha256] = parts
-        content = candidate.content
-        own = parts[0].sha256 if parts else None if content is None else content.sha256()
         self._files.append(
             AppFile(
                 app_sha256="",
                 member=candidate.path,
                 size_bytes=candidate.size_bytes,
-                sha256=own,
+                sha256=_shipped_sha256(candidate, parts),
                 kind=candidate.kind,
                 format=candidate.format,
                 entropy_bits=candidate.entropy_bits,
                 error=candidate.error,
+                wrapping=candidate.wrapping,
             )
         )
         if parts:
@@ -300,6 +305,15 @@ class _CandidateRows:
             for row in self._files
         )
         return [*owned, *(part for parts in self._models.values() for part in parts)]
+
+
+def _shipped_sha256(candidate: Candidate, parts: tuple[ModelFile, ...]) -> str | None:
+    """Digest of the file as it was found, computed once."""
+    if candidate.shipped is not None:
+        return candidate.shipped.sha256()
+    if parts:
+        return parts[0].sha256
+    return None if candidate.content is None else candidate.content.sha256()
 
 
 def _candidate(member: Member) -> Candidate | None:
@@ -333,15 +347,18 @@ def _candidate(member: Member) -> Candidate | None:
 def _from_identification(content: Content, found: Identification) -> Candidate:
     claimed = found.formats[0] if found.formats else None
     is_model = found.kind is FileKind.MODEL and claimed is not None
+    inner = found.inner or content
     return Candidate(
         path=content.name,
         size_bytes=content.size_bytes,
         kind=found.kind,
         format=claimed,
-        content=content,
-        companions=_companions(claimed, content) if is_model and claimed else (),
+        content=inner,
+        companions=_companions(claimed, inner) if is_model and claimed else (),
         entropy_bits=found.entropy_bits,
         error=found.reason,
+        wrapping=found.wrapping,
+        shipped=content if inner is not content else None,
     )
 
 
@@ -357,7 +374,7 @@ def _worth_a_row(found: Identification) -> bool:
 
 
 def _not_a_format(member: Member) -> bool:
-    """Containers that a model format claims whole (a PyTorch file is a zip) are not walked."""
+    """Containers that are one model (PyTorch's zip, a model under gzip) are not walked."""
     early = identify_head(member.path, member.head(), member.size_bytes)
     return early is None or not early.formats
 
