@@ -11,7 +11,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from enum import StrEnum
 
 from gaugenn.errors import FormatError
@@ -573,7 +573,15 @@ def _typed(hint: object, value: object, where: str, depth: int) -> object:
 
 def _record(hint: type, value: Mapping[str, object], where: str, depth: int) -> object:
     hints = typing.get_type_hints(hint)
-    if hints.keys() != value.keys():
+    defaults = {f.name for f in fields(hint) if f.default is not MISSING}
+    # A row that was written before a column was added has nothing there: the default stands in.
+    unset = {
+        name
+        for name in defaults
+        if value.get(name) is None and types.NoneType not in typing.get_args(hints[name])
+    }
+    present = {name: item for name, item in value.items() if name not in unset}
+    if not hints.keys() - defaults <= present.keys() or not present.keys() <= hints.keys():
         odd = ", ".join(sorted(hints.keys() ^ value.keys()))
         raise FormatError(f"{where}: missing or unknown fields: {odd}")
-    return hint(**{k: _typed(hints[k], value[k], f"{where}: {k}", depth + 1) for k in hints})
+    return hint(**{k: _typed(hints[k], v, f"{where}: {k}", depth + 1) for k, v in present.items()})
