@@ -12,11 +12,14 @@ from gaugenn.analysis.verdict import (
     Validity,
     Verdict,
     verdict,
+    verdicts,
 )
 from gaugenn.records import (
     Environment,
     Job,
+    JobRecord,
     OutputStatistics,
+    Precision,
     Processor,
     Run,
     RunStatus,
@@ -151,7 +154,30 @@ def test_weights_that_are_not_real_are_semivalid() -> None:
 
 def test_shared_processor_time_is_judged_for_one_thread_only() -> None:
     job = dataclasses.replace(JOB, threads=2)
-    assert judged([run(process_cpu_s=0.2)] * 5, job).validity is Validity.VALID
+    found = judged([run(process_cpu_s=0.2, observed_threads=2)] * 5, job)
+    assert found.validity is Validity.VALID
+
+
+def test_other_threads_or_another_precision_than_asked_for_are_semivalid() -> None:
+    threads = dataclasses.replace(JOB, threads=2)
+    assert judged([run(observed_threads=1)] * 5, threads).reasons == ("other_threads",)
+    half = dataclasses.replace(JOB, precision=Precision.FLOAT16)
+    assert judged([run(observed_precision="float32")] * 5, half).reasons == ("other_precision",)
+    assert judged([run(observed_precision="float32")] * 5).validity is Validity.VALID
+
+
+def test_jobs_are_judged_by_their_stored_rows() -> None:
+    record = JobRecord(job_sha256=RUN.job_sha256, job=JOB, launches=6, timing_semantics=SEMANTICS)
+    runs = [dataclasses.replace(RUN, launch=n) for n in range(5)]
+    found = verdicts([record], runs, [ENVIRONMENT], [])
+    assert found[RUN.job_sha256].reasons == ("launches_missing",)
+    elsewhere = dataclasses.replace(RUN, launch=5, environment_sha256="6" * 64)
+    found = verdicts([record], [*runs, elsewhere], [ENVIRONMENT], [])
+    assert found[RUN.job_sha256].reasons == ("environments_differ",)
+    lost = dataclasses.replace(RUN, launch=5, status=RunStatus.LOST, timings=None)
+    again = dataclasses.replace(RUN, launch=5)
+    found = verdicts([record], [*runs, again, lost], [ENVIRONMENT], [])
+    assert found[RUN.job_sha256].validity is Validity.VALID
 
 
 @pytest.mark.parametrize(
@@ -201,5 +227,8 @@ def test_no_output_is_invalid_and_caveats_are_named_with_it() -> None:
 
 def test_every_reason_has_a_name_of_its_own() -> None:
     assert not INVALID_RULES.keys() & SEMIVALID_RULES.keys()
-    tested = {reason for reason, _ in SEMIVALID_CASES} | {"few_launches", "weights_fake"}
+    tested = {reason for reason, _ in SEMIVALID_CASES} | {
+        *("few_launches", "weights_fake", "launches_missing"),
+        *("environments_differ", "other_threads", "other_precision"),
+    }
     assert tested == SEMIVALID_RULES.keys()

@@ -82,10 +82,10 @@ def test_exactly_one_reader_recognises_a_sample(sample: Sample) -> None:
 
 
 @each_sample
-def test_reading_gives_a_model_of_the_format_with_nodes(sample: Sample) -> None:
+def test_reading_gives_a_model_of_the_format_with_nodes_or_says_why_not(sample: Sample) -> None:
     model = read(sample)
     assert model.format == sample.format
-    assert any(graph.nodes for graph in model.graphs)
+    assert any(graph.nodes for graph in model.graphs) != ("weights-only" in model.notes)
     assert tuple(sorted(model.notes)) == model.notes
 
 

@@ -7,119 +7,28 @@ costs is the bytes moved. Sorting counts one comparison an element, a lower boun
 """
 
 import math
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Container, Sequence
 
-from gaugenn.analysis._node_view import NodeView, Shape, UnknownShapeError, elements
+from gaugenn.analysis._node_view import (
+    NodeView,
+    Shape,
+    UnknownShapeError,
+    elements,
+    kind_of,
+)
+from gaugenn.analysis._operation_counts import (
+    FREE,
+    PER_INPUT,
+    PER_OUTPUT,
+    SOURCE_FREE,
+    SOURCE_PER_INPUT,
+    SOURCE_PER_OUTPUT,
+    WINDOWED,
+)
 from gaugenn.analysis._shapes_matrix import BLOCKWISE, GATES, PRODUCTS, recurrent_sizes
 from gaugenn.analysis._shapes_spatial import CONVOLUTION_WEIGHTS, kernel_of
 from gaugenn.analysis._trees import tree_operations
-
-PER_OUTPUT: dict[str, int] = {
-    **dict.fromkeys(
-        """
-        Abs Acos Acosh Add And Asin Asinh Atan Atanh BiasAdd BitShift BitwiseAnd BitwiseNot BitwiseOr
-        BitwiseXor Ceil Cos Cosh CumProd CumSum Div Equal Erf Exp Floor Greater GreaterOrEqual IsInf
-        IsNaN Less LessOrEqual Log Mod Mul Neg Not Or Pow Reciprocal Relu Round Sign Sin Sinh Sqrt
-        Sub Tan Tanh ThresholdedRelu Where Xor
-        ATAN2 BITWISE_XOR COMPLEX_ABS FAKE_QUANT NOT_EQUAL RIGHT_SHIFT SELECT SELECT_V2 SQUARE ROUND
-        SIGN STABLEHLO_CBRT STABLEHLO_REMAINDER STABLEHLO_SELECT STABLEHLO_SHIFT_LEFT Threshold
-        STABLEHLO_SCATTER BUCKETIZE
-        """.split(),  # noqa: SIM905
-        1,
-    ),
-    **dict.fromkeys(
-        """
-        BatchNormalization Binarizer Clip Imputer LeakyRelu PRelu QLinearLeakyRelu Scaler Shrink
-        FLOOR_DIV FLOOR_MOD RELU_0_TO_1 RSQRT SQUARED_DIFFERENCE STABLEHLO_RSQRT STABLEHLO_CLAMP
-        RANDOM_UNIFORM Affine Power BNLL
-        """.split(),  # noqa: SIM905
-        2,
-    ),
-    **dict.fromkeys(
-        "Elu L2_NORMALIZATION LpNormalization Normalize Softplus Softsign MVN".split(),  # noqa: SIM905
-        3,
-    ),
-    **dict.fromkeys(
-        """
-        Celu HardSigmoid Normalizer RMSNormalization Selu Sigmoid QLinearSigmoid RotaryEmbedding
-        RotaryEmbed SimplifiedLayerNormalization
-        """.split(),  # noqa: SIM905
-        4,
-    ),
-    **dict.fromkeys(
-        """
-        Gelu HardSwish Hardmax LOG_SOFTMAX LogSoftmax MeanVarianceNormalization Mish QLinearSoftmax
-        QuickGelu SkipSimplifiedLayerNormalization Softmax Swish BiasSoftmax SwiGLU GLU
-        """.split(),  # noqa: SIM905
-        5,
-    ),
-    **dict.fromkeys(("BiasGelu", "BiasSplitGelu"), 6),
-    **dict.fromkeys(("GroupNorm", "GroupNormalization", "InstanceNormalization"), 7),
-    **dict.fromkeys(("FastGelu", "LayerNormalization"), 7),
-    **dict.fromkeys(("SkipGroupNorm", "SkipLayerNormalization"), 8),
-    "EmbedLayerNormalization": 9,
-    **dict.fromkeys(("QLinearAdd", "QLinearMul"), 1),
-}
-"""Operations per element of the first output.
-
-Normalisations: mean 1, subtract 1, square 1, variance 1, scale by the deviation 1, gamma 1, beta 1.
-Batch normalisation is a multiplication and an addition, because its statistics are constants. Softmax:
-maximum, subtract, exp, sum, divide. Skip variants add their second input, embeddings add three.
-"""
-
-PER_INPUT: dict[str, int] = {
-    **dict.fromkeys(
-        """
-        ArgMax ArgMin GlobalAveragePool GlobalMaxPool QLinearGlobalAveragePool QLinearReduceMean
-        ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumInteger TopK NonMaxSuppression
-        Unique REDUCE_ANY REDUCE_ALL NON_MAX_SUPPRESSION_V4 NON_MAX_SUPPRESSION_V5 SEGMENT_SUM
-        UNSORTED_SEGMENT_MAX UNSORTED_SEGMENT_MIN UNSORTED_SEGMENT_PROD UNSORTED_SEGMENT_SUM
-        STABLEHLO_REDUCE STABLEHLO_SORT STABLEHLO_REDUCE_WINDOW REDUCE_WINDOW DILATE
-        DynamicQuantizeLinear UNIQUE Reduction StatisticsPooling
-        DetectionOutput Proposal YoloDetectionOutput Yolov3DetectionOutput
-        """.split(),  # noqa: SIM905
-        1,
-    ),
-    **dict.fromkeys(("ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceSumSquare"), 2),
-    **dict.fromkeys(("GlobalLpPool", "ReduceLogSumExp"), 2),
-    **dict.fromkeys(("SoftmaxCrossEntropyLoss",), 6),
-    **dict.fromkeys(("NegativeLogLikelihoodLoss",), 1),
-}
-"""Operations per element of the first input."""
-
-WINDOWED: dict[str, int] = {
-    **dict.fromkeys(("AveragePool", "MaxPool", "QLinearAveragePool", "NhwcMaxPool"), 1),
-    "LpPool": 2,
-}
-"""Operations per element of the window, per element of the first output."""
-
-FREE = frozenset(
-    """
-    AffineGrid ArrayFeatureExtractor Bernoulli BiasDropout BitCast BlackmanWindow Cast CastLike CastMap
-    CategoryMapper CenterCropPad Compress Concat ConcatFromSequence Constant ConstantOfShape
-    DepthToSpace DequantizeLinear DictVectorizer Dropout Expand ExpandDims EyeLike FeatureVectorizer
-    Flatten Gather GatherElements GatherND HammingWindow HannWindow Identity ImageDecoder LabelEncoder
-    MaxUnpool MelWeightMatrix Multinomial NonZero OneHot OneHotEncoder Optional OptionalGetElement
-    OptionalHasElement Pad QLinearConcat QLinearWhere QuantizeLinear RandomNormal RandomNormalLike
-    RandomUniform RandomUniformLike Range RegexFullMatch Reshape ReverseSequence Scatter
-    ScatterElements ScatterND SequenceAt SequenceConstruct SequenceEmpty SequenceErase SequenceInsert
-    SequenceLength Shape Size Slice SpaceToDepth Split SplitToSequence Squeeze StringConcat
-    StringNormalizer StringSplit TensorScatter TfIdfVectorizer Tile Transpose Trilu Unsqueeze ZipMap
-    ASSIGN_VARIABLE BATCH_TO_SPACE_ND BITCAST BROADCAST_ARGS BROADCAST_TO CALL_ONCE CAST CONCATENATION
-    DENSIFY DYNAMIC_UPDATE_SLICE EMBEDDING_LOOKUP EXPAND_DIMS FILL GATHER GATHER_ND HASHTABLE
-    HASHTABLE_FIND HASHTABLE_IMPORT HASHTABLE_LOOKUP HASHTABLE_SIZE IMAG MATRIX_DIAG MATRIX_SET_DIAG
-    MIRROR_PAD ONE_HOT PACK PAD PADV2 QUANTIZE DEQUANTIZE RANGE RANK READ_VARIABLE REAL RESHAPE
-    REVERSE_SEQUENCE REVERSE_V2 SCATTER_ND SHAPE SLICE SPACE_TO_BATCH_ND SPARSE_TO_DENSE SPLIT SPLIT_V
-    SQUEEZE STRIDED_SLICE TILE TRANSPOSE UNPACK VAR_HANDLE WHERE ZEROS_LIKE RANDOM_STANDARD_NORMAL
-    MULTINOMIAL
-    STABLEHLO_BROADCAST_IN_DIM STABLEHLO_CONCATENATE STABLEHLO_CONVERT STABLEHLO_DYNAMIC_SLICE
-    STABLEHLO_DYNAMIC_UPDATE_SLICE STABLEHLO_GATHER STABLEHLO_IOTA STABLEHLO_PAD STABLEHLO_RESHAPE
-    STABLEHLO_RNG_BIT_GENERATOR STABLEHLO_SLICE STABLEHLO_TRANSPOSE
-    CopyTo Crop DeepCopy Diag Embed Flip Fold Input MemoryData Noop Packing Padding PixelShuffle
-    PriorBox Quantize Dequantize Requantize Reorg ShuffleChannel Unfold Col2Im
-    """.split()  # noqa: SIM905
-)
-"""Operators that only make, move, index or convert elements."""
+from gaugenn.graph import Node
 
 _BIAS: dict[str, int] = {
     **dict.fromkeys(CONVOLUTION_WEIGHTS, 2),
@@ -147,18 +56,21 @@ def elementwise_operations(view: NodeView, outputs: Sequence[Shape | None]) -> i
         view: the node.
         outputs: the shapes of its outputs.
     """
-    name = view.kind or view.node.source_operator
     try:
-        own = _own(name, view, outputs)
+        own = _own(view, outputs) if view.kind else _own_source(view, outputs)
         return None if own is None else own + _fused(view, outputs)
     except UnknownShapeError:
         return None
 
 
-def is_known(name: str) -> bool:
-    """Whether it is known what an operator does beside MACs, by ONNX or source name."""
-    tables: tuple[Collection[str], ...] = (FREE, _SPECIAL, PER_OUTPUT, PER_INPUT, WINDOWED, _BIAS)
-    return any(name in table for table in (*tables, PRODUCTS, CONVOLUTION_WEIGHTS))
+def is_known(node: Node) -> bool:
+    """Whether it is known what a node does beside MACs."""
+    kind = kind_of(node)
+    tables: tuple[Container[str], ...] = (FREE, _SPECIAL, PER_OUTPUT, PER_INPUT, WINDOWED, _BIAS)
+    if kind:
+        return any(kind in table for table in (*tables, PRODUCTS, CONVOLUTION_WEIGHTS))
+    tables = (SOURCE_FREE, SOURCE_PER_OUTPUT, SOURCE_PER_INPUT, _SOURCE_SPECIAL)
+    return not node.domain and any(node.source_operator in table for table in tables)
 
 
 def _first(outputs: Sequence[Shape | None]) -> int:
@@ -174,7 +86,8 @@ def _fused(view: NodeView, outputs: Sequence[Shape | None]) -> int:
     return PER_OUTPUT.get(activation, 1) * _first(outputs)
 
 
-def _own(name: str, view: NodeView, outputs: Sequence[Shape | None]) -> int | None:
+def _own(view: NodeView, outputs: Sequence[Shape | None]) -> int | None:
+    name = view.kind
     if name in FREE:
         return 0
     if name in _SPECIAL:
@@ -187,8 +100,21 @@ def _own(name: str, view: NodeView, outputs: Sequence[Shape | None]) -> int | No
         return WINDOWED[name] * elements(kernel_of(view)) * _first(outputs)
     if name in _BIAS:
         return _first(outputs) if view.has(_BIAS[name]) else 0
-    if name in PRODUCTS or name in CONVOLUTION_WEIGHTS:
+    return 0 if name in PRODUCTS or name in CONVOLUTION_WEIGHTS else None
+
+
+def _own_source(view: NodeView, outputs: Sequence[Shape | None]) -> int | None:
+    name = view.node.source_operator
+    if view.node.domain:
+        return None
+    if name in SOURCE_FREE:
         return 0
+    if name in _SOURCE_SPECIAL:
+        return _SOURCE_SPECIAL[name](view, outputs)
+    if name in SOURCE_PER_OUTPUT:
+        return SOURCE_PER_OUTPUT[name] * _first(outputs)
+    if name in SOURCE_PER_INPUT:
+        return SOURCE_PER_INPUT[name] * elements(view.shape(0))
     return None
 
 
@@ -285,6 +211,11 @@ def _determinant(view: NodeView, outputs: Sequence[Shape | None]) -> int:
     return elements(data[:-2]) * -(-2 * data[-1] ** 3 // 3)
 
 
+def _square_pool(view: NodeView, outputs: Sequence[Shape | None]) -> int:
+    window = view.integer("filter_height", 1) * view.integer("filter_width", 1)
+    return 2 * window * _first(outputs)
+
+
 def _none(view: NodeView, outputs: Sequence[Shape | None]) -> int:
     del view, outputs
     return 0
@@ -299,44 +230,45 @@ def _trees(view: NodeView, outputs: Sequence[Shape | None]) -> int:
 
 
 _SPECIAL: dict[str, Count] = {
-    **dict.fromkeys(("Sum", "Max", "Min", "Eltwise", "BinaryOp"), _variadic),
+    **dict.fromkeys(("Sum", "Max", "Min"), _variadic),
     "Mean": _mean,
     "LRN": _local_response,
     **dict.fromkeys(("Resize", "Upsample"), _resize),
-    **dict.fromkeys(("GridSample", "RoiAlign", "CropAndResize", "ROIAlign"), _sampled),
+    **dict.fromkeys(("GridSample", "RoiAlign", "CropAndResize"), _sampled),
     **dict.fromkeys(("MaxRoiPool", "Col2Im"), _add_all),
-    **dict.fromkeys(("DFT", "STFT", "Rfft", "Irfft", "RFFT2D"), _transform),
+    **dict.fromkeys(("DFT", "STFT", "Rfft", "Irfft"), _transform),
     **dict.fromkeys(GATES, _recurrent),
     **dict.fromkeys(
         (
-            *("UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM"),
-            *("UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_RNN"),
-        ),
-        _recurrent_source,
-    ),
-    **dict.fromkeys(
-        (
-            *("Attention", "FlexAttention", "QAttention", "MultiHeadAttention", "SDPA"),
+            *("Attention", "FlexAttention", "QAttention", "MultiHeadAttention"),
             *("DecoderMaskedMultiHeadAttention", "GroupQueryAttention"),
         ),
         _attention,
     ),
-    "SVDF": _filter,
     "Det": _determinant,
     **dict.fromkeys(("TreeEnsembleClassifier", "TreeEnsembleRegressor", "TreeEnsemble"), _trees),
     **dict.fromkeys(
         (
             *("Einsum", "LinearClassifier", "LinearRegressor", "SVMClassifier", "SVMRegressor"),
-            *(
-                "CausalConvWithState",
-                "LinearAttention",
-                "STABLEHLO_DOT_GENERAL",
-                "STABLEHLO_CONVOLUTION",
-            ),
+            *("CausalConvWithState", "LinearAttention"),
         ),
         _none,
     ),
-    "L2_POOL_2D": lambda view, outputs: (
-        2 * view.integer("filter_height", 1) * view.integer("filter_width", 1) * _first(outputs)
+}
+
+_SOURCE_SPECIAL: dict[str, Count] = {
+    **dict.fromkeys(
+        (
+            *("LSTM", "UNIDIRECTIONAL_SEQUENCE_LSTM", "BIDIRECTIONAL_SEQUENCE_LSTM"),
+            *("RNN", "UNIDIRECTIONAL_SEQUENCE_RNN", "BIDIRECTIONAL_SEQUENCE_RNN"),
+        ),
+        _recurrent_source,
     ),
+    "RFFT2D": _transform,
+    "Spectrogram": _transform,
+    "SVDF": _filter,
+    "L2_POOL_2D": _square_pool,
+    "MultiHeadAttention": _attention,
+    "GridSample": _sampled,
+    **dict.fromkeys(("STABLEHLO_DOT_GENERAL", "STABLEHLO_CONVOLUTION"), _none),
 }

@@ -12,6 +12,7 @@ from gaugenn.analysis._node_view import (
     NodeView,
     Shape,
     UnknownShapeError,
+    check,
     elements,
     floor_div,
     wrap,
@@ -50,7 +51,7 @@ def _check_weights(view: NodeView, channels: int, weights: Shape) -> None:
     if data is None or kernel is None or len(data) < 3:
         return
     group = max(1, view.integer("group", 1))
-    expected = channels * (data[view.channel_axis(len(data))] // group) * elements(kernel)
+    expected = channels * (data[view.channel_axis(len(data))] // group) * elements(check(kernel))
     if elements(weights) != expected:
         raise UnknownShapeError(f"{elements(weights)} weights where {expected} are needed")
 
@@ -87,8 +88,10 @@ def _recurrent(view: NodeView, outputs: Sequence[Shape | None]) -> int:
     data = view.shape(0)
     if not data or not view.has(1):
         return _gatewise(view, outputs)
-    positions = floor_div(elements(data), data[-1])
-    return positions * (elements(view.shape(1)) + elements(view.shape(2)))
+    matrices = [view.shape(1), view.shape(2)]
+    if view.has(8) and len(view.shape(8)) == 3:
+        matrices.append(view.shape(8))  # ncnn's projection, after ONNX's own inputs
+    return floor_div(elements(data), data[-1]) * sum(map(elements, matrices))
 
 
 def _gatewise(view: NodeView, outputs: Sequence[Shape | None]) -> int:
@@ -197,17 +200,6 @@ def _general_convolution(view: NodeView, outputs: Sequence[Shape | None]) -> int
     return floor_div(elements(result), channels) * elements(view.shape(1))
 
 
-def _cached_attention(view: NodeView, outputs: Sequence[Shape | None]) -> int:
-    """Ncnn's SDPA: query, key, value, then a mask if there is one, then cached keys and values."""
-    query, key, value = view.shape(0), view.shape(1), view.shape(2)
-    length = key[-2]
-    if view.flag("kv_cache"):
-        cached = view.shape(4 if view.flag("attn_mask") else 3)
-        length += cached[-2]
-    del outputs
-    return scores(elements(query[:-2]), query[-2], length, query[-1], value[-1])
-
-
 def _whole_attention(view: NodeView, outputs: Sequence[Shape | None]) -> int:
     """Ncnn's MultiHeadAttention: blobs, then weights and biases of query, key, value and output."""
     blobs = [s for s, fixed in zip(view.shapes, view.fixed, strict=True) if s and not fixed]
@@ -259,7 +251,6 @@ SOURCE_FORMULAS: dict[str, Formula] = {
     "SVDF": _low_rank_filter,
     "STABLEHLO_DOT_GENERAL": _general_product,
     "STABLEHLO_CONVOLUTION": _general_convolution,
-    "SDPA": _cached_attention,
     "MultiHeadAttention": _whole_attention,
 }
 """Formulas by source operator, for operators without an ONNX counterpart."""

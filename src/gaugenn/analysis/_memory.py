@@ -116,7 +116,7 @@ class _Buffers:
     def _shared(self, node: Node, position: int, name: str) -> int | None:
         """The input's piece of memory that an output can take over."""
         operator = kind_of(node) or node.source_operator
-        if name != node.outputs[0]:
+        if name != node.outputs[0] and operator != "Identity":
             return None
         if operator in _VIEWS:
             return self._of.get(node.inputs[0]) if node.inputs else None

@@ -24,4 +24,6 @@ OPERATOR_RULES: dict[str, Rule] = {
 def rule_of(node: Node) -> Rule | None:
     """The rule for a node's outputs; None for operators that no rule knows."""
     kind = kind_of(node)
-    return OPERATOR_RULES.get(kind) if kind else _shapes_source.RULES.get(node.source_operator)
+    if kind:
+        return OPERATOR_RULES.get(kind)
+    return None if node.domain else _shapes_source.RULES.get(node.source_operator)

@@ -32,6 +32,11 @@ def _first(view: NodeView) -> list[Shape | None]:
     return [view.shape(0)]
 
 
+def _copies(view: NodeView) -> list[Shape | None]:
+    """Ncnn writes a tensor that several nodes read as one node with many outputs."""
+    return [view.shape(0)] * view.outputs
+
+
 def _broadcast(view: NodeView) -> list[Shape | None]:
     axis = view.node.attributes.get("axis")
     if isinstance(axis, int) and view.flag("broadcast"):
@@ -95,6 +100,7 @@ def _split_gate(view: NodeView) -> list[Shape | None]:
 RULES: dict[str, Rule] = {
     **dict.fromkeys(UNARY, _first),
     **dict.fromkeys(VARIADIC, _broadcast),
+    "Identity": _copies,
     **dict.fromkeys(("QLinearAdd", "QLinearMul"), _quantised_pair),
     "QLinearWhere": _quantised_where,
     "DynamicQuantizeLinear": _dynamic_quantize,

@@ -30,6 +30,9 @@ GATES = {"LSTM": 4, "DynamicQuantizeLSTM": 4, "GRU": 3, "RNN": 1}
 """Matrices per direction that a recurrent layer's weights stack."""
 
 
+_LONGEST_EQUATION = 1024
+
+
 def matmul(left: Shape, right: Shape) -> Shape:
     """Shape of numpy's matrix product.
 
@@ -101,6 +104,8 @@ def einsum_terms(view: NodeView) -> tuple[list[list[str]], list[str], dict[str, 
     **Source:** https://onnx.ai/onnx/operators/onnx__Einsum.html
     """
     equation = view.text("equation").replace(" ", "")
+    if len(equation) > _LONGEST_EQUATION:
+        raise UnknownShapeError(f"an equation of {len(equation)} characters")
     left, arrow, right = equation.partition("->")
     terms = [_labels(term) for term in left.split(",")]
     shapes = view.present_shapes()
@@ -152,6 +157,9 @@ def recurrent_sizes(view: NodeView) -> tuple[int, int, int, int]:
 def _recurrent(view: NodeView) -> list[Shape | None]:
     if not view.has(1):
         return _gatewise_recurrent(view)
+    if view.flag("merge_outputs"):
+        recurrent = view.shape(2)
+        return [(*view.shape(0)[:-1], recurrent[0] * recurrent[-1])]
     steps, batch, directions, hidden = recurrent_sizes(view)
     if view.flag("layout"):
         state: Shape = (batch, directions, hidden)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gaugenn.analysis._node_view import (
+    MAXIMUM_RANK,
     NodeView,
     Rule,
     Shape,
@@ -27,6 +28,8 @@ def reshaped(data: Shape, wanted: Sequence[int], *, zero_copies: bool = True) ->
     **Source:** https://onnx.ai/onnx/operators/onnx__Reshape.html
     """
     result = list(wanted)
+    if len(result) > MAXIMUM_RANK:
+        raise UnknownShapeError(f"a shape of {len(result)} dimensions")
     for i, size in enumerate(result):
         if size == 0 and zero_copies:
             if i >= len(data):
@@ -196,7 +199,8 @@ def _slice(view: NodeView) -> list[Shape | None]:
     return [tuple(len(positions) for positions in slice_ranges(view))]
 
 
-def _gather(view: NodeView) -> list[Shape | None]:
+def gather(view: NodeView) -> list[Shape | None]:
+    """Indices take the place of the axis; `batch_dims` leading dimensions go in step."""
     data, indices = view.shape(0), view.shape(1)
     axis = wrap(view.integer("axis", 0), len(data))
     return [data[:axis] + indices[view.integer("batch_dims", 0) :] + data[axis + 1 :]]
@@ -306,7 +310,8 @@ def _unique(view: NodeView) -> list[Shape | None]:
     return [values, (1,), (total,), (1,)]
 
 
-def _one_hot(view: NodeView) -> list[Shape | None]:
+def one_hot(view: NodeView) -> list[Shape | None]:
+    """A new dimension as long as the second input says."""
     indices = view.shape(0)
     depth = view.integer("depth", 1, 1)
     axis = view.integer("axis", -1)
@@ -345,7 +350,7 @@ RULES: dict[str, Rule] = {
     "QLinearConcat": _quantised_concat,
     "Split": _split,
     "Slice": _slice,
-    "Gather": _gather,
+    "Gather": gather,
     "GatherElements": _gather_elements,
     "GatherND": _gather_nd,
     "ArrayFeatureExtractor": _array_feature_extractor,
@@ -362,7 +367,7 @@ RULES: dict[str, Rule] = {
     "NonZero": _non_zero,
     "Compress": _compress,
     "Unique": _unique,
-    "OneHot": _one_hot,
+    "OneHot": one_hot,
     **dict.fromkeys(
         (
             *("SequenceConstruct", "SequenceAt", "SequenceInsert", "SequenceErase"),

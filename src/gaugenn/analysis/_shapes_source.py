@@ -12,15 +12,16 @@ from gaugenn.analysis._node_view import (
     without,
     wrap,
 )
+from gaugenn.analysis._shapes_movement import gather, one_hot
 
 _SAME = """
     ASSIGN_VARIABLE BUCKETIZE COMPLEX_ABS DENSIFY DYNAMIC_UPDATE_SLICE FAKE_QUANT IMAG L2_NORMALIZATION
-    LOG_SOFTMAX MATRIX_SET_DIAG MIRROR_PAD_NONE QUANTIZE REAL RELU_0_TO_1 REVERSE_SEQUENCE REVERSE_V2
+    LOG_SOFTMAX MATRIX_SET_DIAG QUANTIZE REAL RELU_0_TO_1 REVERSE_SEQUENCE REVERSE_V2
     ROUND RSQRT SIGN SQUARE ZEROS_LIKE
     STABLEHLO_CBRT STABLEHLO_CONVERT STABLEHLO_RSQRT STABLEHLO_SCATTER STABLEHLO_DYNAMIC_UPDATE_SLICE
     STABLEHLO_SORT STABLEHLO_CLAMP
-    BNLL DeepCopy Flip MVN Noop Normalize Packing Power Requantize RotaryEmbed ShuffleChannel
-    CopyTo Threshold
+    Cast CopyTo Dequantize Exp Flip LRN Log MVN Noop Normalize Power Quantize Requantize ShuffleChannel
+    Threshold UnaryOp
 """
 
 _BROADCAST = """
@@ -45,12 +46,6 @@ def _pack(view: NodeView) -> list[Shape | None]:
 
 def _unpack(view: NodeView) -> list[Shape | None]:
     return [without(view.shape(0), view.integer("axis", 0))] * view.outputs
-
-
-def _gather(view: NodeView) -> list[Shape | None]:
-    data, indices = view.shape(0), view.shape(1)
-    axis = wrap(view.integer("axis", 0), len(data))
-    return [data[:axis] + indices[view.integer("batch_dims", 0) :] + data[axis + 1 :]]
 
 
 def _scalar(_view: NodeView) -> list[Shape | None]:
@@ -90,12 +85,6 @@ def _slice(view: NodeView) -> list[Shape | None]:
     data = view.shape(0)
     triples = zip(data, starts, sizes, strict=True)
     return [check([whole - start if size < 0 else size for whole, start, size in triples])]
-
-
-def _one_hot(view: NodeView) -> list[Shape | None]:
-    indices, depth = view.shape(0), view.integer("depth", 1, 1)
-    place = wrap(view.integer("axis", -1), len(indices) + 1)
-    return [check((*indices[:place], depth, *indices[place:]))]
 
 
 def _where(view: NodeView) -> list[Shape | None]:
@@ -170,12 +159,6 @@ def _halved(view: NodeView) -> list[Shape | None]:
     return [replaced(data, place, data[wrap(place, len(data))] // 2)]
 
 
-def _attended(view: NodeView) -> list[Shape | None]:
-    """SDPA: (query, key, value) with heads first; keys and values may be cached."""
-    query, value = view.shape(0), view.shape(2)
-    return [(*query[:-1], value[-1])]
-
-
 def _multi_head(view: NodeView) -> list[Shape | None]:
     return [view.shape(0)]
 
@@ -185,12 +168,12 @@ RULES: dict[str, Rule] = {
     **dict.fromkeys(_BROADCAST.split(), _broadcast),
     "PACK": _pack,
     "UNPACK": _unpack,
-    "GATHER": _gather,
+    "GATHER": gather,
     "RANK": _scalar,
     "HASHTABLE_SIZE": _scalar,
     "STRIDED_SLICE": _strided_slice,
     "SLICE": _slice,
-    "ONE_HOT": _one_hot,
+    "ONE_HOT": one_hot,
     "WHERE": _where,
     "REDUCE_ANY": _reduce_flags,
     "REDUCE_ALL": _reduce_flags,
@@ -207,7 +190,6 @@ RULES: dict[str, Rule] = {
     ),
     "RFFT2D": _real_fourier,
     "GLU": _halved,
-    "SDPA": _attended,
     "MultiHeadAttention": _multi_head,
 }
 """Rules by source operator: TensorFlow Lite's in capitals, ncnn's in camel case.

@@ -42,7 +42,7 @@ def kernel_of(view: NodeView) -> tuple[int, ...]:
     """The spatial sizes of a convolution's or pooling's window."""
     kernel = view.ints("kernel_shape")
     if kernel is not None:
-        return kernel
+        return check(kernel)
     weights = view.shape(CONVOLUTION_WEIGHTS.get(view.kind, 1))
     return weights[2:] if view.channels_first else weights[1:-1]
 

@@ -210,9 +210,11 @@ class _Counting:
 
 def _macs(view: NodeView, outputs: Sequence[Shape | None]) -> int | None:
     kind = view.kind
-    formula = FORMULAS.get(kind) if kind else SOURCE_FORMULAS.get(view.node.source_operator)
+    formula = FORMULAS.get(kind)
+    if not kind and not view.node.domain:
+        formula = SOURCE_FORMULAS.get(view.node.source_operator)
     if formula is None:
-        return 0 if is_known(kind or view.node.source_operator) else None
+        return 0 if is_known(view.node) else None
     try:
         return formula(view, outputs)
     except _CONTRADICTIONS:

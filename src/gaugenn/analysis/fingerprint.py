@@ -13,7 +13,7 @@ names, order and metadata do not matter; layout and precision do.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from gaugenn.analysis._node_view import Shape, kind_of
 from gaugenn.analysis._order import execution_order
@@ -78,9 +78,13 @@ def weight_digest(weights: Iterable[Weight]) -> str | None:
 
     Reads every byte.
     """
-    found = [tensor_digest(weight.tensor) for weight in weights]
-    known = [each for each in found if each is not None]
-    if not known or len(known) != len(found):
+    return combined_digest([tensor_digest(weight.tensor) for weight in weights])
+
+
+def combined_digest(digests: Sequence[str | None]) -> str | None:
+    """The digest of a set of weights whose own digests are known."""
+    known = [each for each in digests if each is not None]
+    if not known or len(known) != len(digests):
         return None
     return digest(sorted(known))
 

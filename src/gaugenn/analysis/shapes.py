@@ -34,6 +34,12 @@ MAXIMUM_FRAMES = 10_000
 MAXIMUM_DEPTH = 64
 """Sub-graphs inside sub-graphs that are followed."""
 
+MAXIMUM_RUNS = 300_000
+"""Nodes that are run in further calls of sub-graphs, all calls together."""
+
+MAXIMUM_VALUES = 1 << 22
+"""Elements of small tensors that are kept by value, all tensors together."""
+
 _MAXIMUM_REMARKS = 20
 
 _RANDOM = frozenset(
@@ -245,6 +251,8 @@ class _Inference:
         self._frames: dict[tuple[object, ...], Frame] = {}
         self._first: dict[int, Frame] = {}
         self._open: list[int] = []
+        self._runs_left = MAXIMUM_RUNS
+        self._values_left = MAXIMUM_VALUES
 
     def first_frame(self, index: int) -> Frame | None:
         """The first frame of a graph that was called."""
@@ -259,7 +267,10 @@ class _Inference:
         known = self._frames.get(key)
         if known is not None:
             return known
-        if len(self._frames) >= MAXIMUM_FRAMES or len(self._open) >= MAXIMUM_DEPTH:
+        if index in self._first:
+            self._runs_left -= len(self.model.graphs[index].nodes)
+        too_many = len(self._frames) >= MAXIMUM_FRAMES or self._runs_left < 0
+        if too_many or len(self._open) >= MAXIMUM_DEPTH:
             self.notes.add(Note.LIMIT)
             return None
         frame = Frame(graph=index, parent=parent)
@@ -282,25 +293,35 @@ class _Inference:
             if tensor.kind is TensorKind.CONSTANT:
                 self._settle(frame, name, tensor, None)
                 frame.fixed.add(name)
-                value = _value_of(tensor)
-                if value is not None:
-                    frame.values[name] = value
+                self._keep(frame, name, _value_of(tensor))
             elif name not in produced and name not in graph.inputs:
                 self._settle(frame, name, tensor, None)
         for i, name in enumerate(graph.inputs):
             shape, dtype, value = arguments[i] if i < len(arguments) else _NOTHING
-            shape = shape or self._chosen(name, graph.tensors[name])
+            if shape is None:
+                shape = self._chosen(name, graph.tensors[name])
             self._settle(frame, name, graph.tensors[name], shape)
             if name not in frame.dtypes and dtype is not DataType.UNKNOWN:
                 frame.dtypes[name] = dtype
-            if value is not None and frame.shapes.get(name) == value.shape:
-                frame.values[name] = value
+            self._keep(frame, name, value)
+
+    def _keep(self, frame: Frame, name: str, value: Value | None) -> bool:
+        """Follows a tensor by value, if it has one that fits and there is room for it."""
+        if value is None or value.shape != frame.shapes.get(name):
+            return False
+        if value.size > self._values_left:
+            return False
+        self._values_left -= value.size
+        frame.values[name] = value
+        return True
 
     def _settle(
         self, frame: Frame, name: str, tensor: Tensor | None, inferred: Shape | None
     ) -> None:
         """Joins what the file says about a shape with what was inferred."""
         given = None if tensor is None else tensor.shape
+        if given is not None and len(given) > MAXIMUM_RANK:
+            return
         if given is None:
             if inferred is not None:
                 frame.shapes[name] = inferred
@@ -377,10 +398,7 @@ class _Inference:
             if name not in frame.dtypes and i < len(dtypes) and dtypes[i] is not DataType.UNKNOWN:
                 frame.dtypes[name] = dtypes[i]
             value = values[i] if i < len(values) else None
-            if value is not None and value.shape == frame.shapes.get(name):
-                frame.values[name] = value
-                frame.fixed.add(name)
-            elif fixed:
+            if self._keep(frame, name, value) or fixed:
                 frame.fixed.add(name)
 
     def _call(

@@ -4,12 +4,24 @@ Valid runs passed every rule that the data allow; semivalid ones are usable with
 invalid ones are kept but never summed up. Thresholds are the method's, not the literature's.
 """
 
+import math
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from gaugenn.records import Environment, Job, Processor, Run, RunStatus, Timings, TimingSemantics
+from gaugenn.records import (
+    Environment,
+    Job,
+    JobRecord,
+    ModelRecord,
+    Precision,
+    Processor,
+    Run,
+    RunStatus,
+    Timings,
+    TimingSemantics,
+)
 
 LAUNCHES_WANTED = 5
 REPEATS_SPREAD = 0.10
@@ -55,15 +67,17 @@ class Case:
         job: the job.
         runs: all its runs.
         semantics: what its samples contain, if known.
-        environment: what the runs ran on.
+        environment: what the runs ran on, if known.
         macs: multiply-accumulates of one inference at the job's shapes, if known and not a bound.
+        launches: how many were asked for; as many as there are by default.
     """
 
     job: Job
     runs: Sequence[Run]
     semantics: TimingSemantics | None
-    environment: Environment
+    environment: Environment | None
     macs: int | None = None
+    launches: int = 0
 
     @property
     def measured(self) -> list[Timings]:
@@ -92,6 +106,38 @@ def verdict(case: Case) -> Verdict:
     return Verdict(validity=validity, reasons=tuple(semivalid))
 
 
+def verdicts(
+    jobs: Iterable[JobRecord],
+    runs: Iterable[Run],
+    environments: Iterable[Environment],
+    models: Iterable[ModelRecord],
+) -> dict[str, Verdict]:
+    """The verdict on every job that has a run, by its digest.
+
+    Of a launch that was tried again the last good end counts.
+    """
+    places = {environment.environment_sha256: environment for environment in environments}
+    macs = {m.model_sha256: m.macs for m in models if not m.uncounted_nodes}
+    launches: dict[str, dict[int, Run]] = {}
+    for run in sorted(runs, key=lambda run: (run.status is RunStatus.OK, run.started_at)):
+        launches.setdefault(run.job_sha256, {})[run.launch] = run
+    found: dict[str, Verdict] = {}
+    for record in jobs:
+        made = list(launches.get(record.job_sha256, {}).values())
+        if made:
+            shaped = record.job.input_shapes
+            case = Case(
+                job=record.job,
+                runs=made,
+                semantics=record.timing_semantics,
+                environment=places.get(made[-1].environment_sha256),
+                macs=None if shaped else macs.get(record.job.model_sha256),
+                launches=record.launches,
+            )
+            found[record.job_sha256] = verdict(case)
+    return found
+
+
 def _noted(note: str) -> Callable[[Case], bool]:
     return lambda case: any(note in timings.notes for timings in case.measured)
 
@@ -116,7 +162,7 @@ def _outputs_differ(case: Case) -> bool:
 
 
 def _impossible_speed(case: Case) -> bool:
-    if case.macs is None or case.job.processor is not Processor.CPU:
+    if case.macs is None or case.environment is None or case.job.processor is not Processor.CPU:
         return False
     frequency = case.environment.maximum_frequency_hz or HIGHEST_FREQUENCY_HZ
     limit = case.environment.logical_cores * frequency * MACS_PER_CYCLE_AND_CORE
@@ -131,7 +177,7 @@ def _silent_fallback(case: Case) -> bool:
 
 def _background_load(case: Case) -> bool:
     """More tasks than cores before a launch, or one thread that did not get its core."""
-    cores = case.environment.logical_cores
+    cores = math.inf if case.environment is None else case.environment.logical_cores
     if any(run.load_average is not None and run.load_average > cores for run in case.runs):
         return True
     if case.job.threads != 1 or case.job.processor is not Processor.CPU:
@@ -175,6 +221,16 @@ def _few_samples(case: Case) -> bool:
     return any(len(t.steady_s) < case.job.steady_minimum_count for t in case.measured)
 
 
+def _other_threads(case: Case) -> bool:
+    return any(t.observed_threads not in (None, case.job.threads) for t in case.measured)
+
+
+def _other_precision(case: Case) -> bool:
+    if case.job.precision is Precision.AS_STORED:
+        return False
+    return any(t.observed_precision not in (None, case.job.precision) for t in case.measured)
+
+
 INVALID_RULES: dict[str, Callable[[Case], bool]] = {
     "no_output": _noted("no-output"),
     "wrong_output": _outputs_differ,
@@ -182,6 +238,10 @@ INVALID_RULES: dict[str, Callable[[Case], bool]] = {
     "silent_fallback": _silent_fallback,
 }
 SEMIVALID_RULES: dict[str, Callable[[Case], bool]] = {
+    "launches_missing": lambda case: len(case.runs) < case.launches,
+    "environments_differ": lambda case: len({run.environment_sha256 for run in case.runs}) > 1,
+    "other_threads": _other_threads,
+    "other_precision": _other_precision,
     "few_launches": lambda case: len(case.measured) < LAUNCHES_WANTED,
     "launches_failed": lambda case: any(run.status is not RunStatus.OK for run in case.runs),
     "few_samples": _few_samples,

@@ -124,6 +124,8 @@ def describe(head: bytes, size_bytes: int) -> str | None:
     for offset, magic, what in _MAGICS:
         if head.startswith(magic, offset):
             return what
+    if head[:8].lstrip(b"\0").startswith(b"PK\x03\x04"):
+        return "a zip archive"
     if head.startswith(b"BM") and int.from_bytes(head[2:6], "little") == size_bytes:
         return "a BMP image"
     if b"http://schemas.android.com/" in head[:512] and not _is_text(head):

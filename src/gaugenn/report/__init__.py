@@ -4,9 +4,10 @@ Each public module of this folder is one table or figure: a `Figure` (see `_cont
 question it answers, its query, its chart or table and its caption. Adding a file adds it to the page.
 """
 
+from gaugenn.report._connection import connect
 from gaugenn.report._contract import Figure, Section
 from gaugenn.report._export import ExportFormat, render_figure
-from gaugenn.report._page import figures, render, write
+from gaugenn.report._page import figures, render, write, write_whole
 from gaugenn.report._summary import Summary, summary
 
 __all__ = [
@@ -14,9 +15,11 @@ __all__ = [
     "Figure",
     "Section",
     "Summary",
+    "connect",
     "figures",
     "render",
     "render_figure",
     "summary",
     "write",
+    "write_whole",
 ]

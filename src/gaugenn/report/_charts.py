@@ -45,6 +45,7 @@ def theme(dark: bool) -> Json:
             "labelColor": text,
             "labelFontSize": 12,
             "labelOverlap": "greedy",
+            "labelSeparation": 8,
             "tickColor": grid,
             "titleColor": quiet,
             "titleFontSize": 12,
@@ -120,12 +121,15 @@ def number_axis() -> alt.Axis:
 
 def two_lines() -> alt.Axis:
     """An axis of names that have a line break."""
-    return alt.Axis(labelExpr="split(datum.label, '\\n')", ticks=False, domain=False)
+    return alt.Axis(
+        labelExpr="split(datum.label, '\\n')", ticks=False, domain=False, labelPadding=8
+    )
 
 
-def log_scale() -> alt.Scale:
-    """A logarithmic scale that ends at round numbers."""
-    return alt.Scale(type="log", nice=True)
+def log_scale(values: Sequence[float | None]) -> alt.Scale:
+    """A logarithmic scale from the tick below the least value to the one above the largest."""
+    ticks = _log_ticks(values)
+    return alt.Scale(type="log", domain=[ticks[0], ticks[-1]], nice=False)
 
 
 def log_axis(values: Sequence[float | None], metric: bool = False) -> alt.Axis:
@@ -135,11 +139,19 @@ def log_axis(values: Sequence[float | None], metric: bool = False) -> alt.Axis:
         values: what is drawn along the axis.
         metric: write 1,000,000 as `1M`.
     """
-    logs = [math.log10(value) for value in values if value is not None and value > 0]
-    first, last = math.floor(min(logs, default=0)), math.ceil(max(logs, default=1))
+    return alt.Axis(format="~s" if metric else ",~r", values=_log_ticks(values))
+
+
+def _log_ticks(values: Sequence[float | None]) -> list[float]:
+    known = [value for value in values if value is not None and value > 0] or [1.0, 10.0]
+    first, last = math.floor(math.log10(min(known))), math.ceil(math.log10(max(known)))
     steps = (1,) if last - first > 3 else (1, 2, 5)
     ticks = [step * 10.0**power for power in range(first, last + 1) for step in steps]
-    return alt.Axis(format="~s" if metric else ",~r", values=ticks)
+    low = max((tick for tick in ticks if tick <= min(known)), default=ticks[0])
+    high = min((tick for tick in ticks if tick >= max(known)), default=ticks[-1])
+    if low == high:
+        high = min((tick for tick in ticks if tick > low), default=10 * low)
+    return sorted({tick for tick in [*ticks, high] if low <= tick <= high})
 
 
 def embeddable(value: object) -> str:

@@ -10,6 +10,7 @@ import vl_convert
 
 from gaugenn.errors import UsageError
 from gaugenn.report._charts import EXPORT_WIDTH, specification, theme
+from gaugenn.report._connection import connect
 from gaugenn.report._contract import Figure
 from gaugenn.report._frame import Frame, load
 from gaugenn.report._page import figures
@@ -65,7 +66,7 @@ def render_figure(study: Study, name: str, form: ExportFormat) -> bytes:
 
 
 def _frame(study: Study, figure: Figure, everything: bool) -> Frame:
-    with study.connect() as connection:
+    with connect(study) as connection:
         frame = load(connection, figure.query, None if everything else figure.limit)
     return figure.derive(frame) if frame.total else frame
 

@@ -19,6 +19,7 @@ import vl_convert
 from gaugenn import __version__, plugins
 from gaugenn.errors import StorageFullError, UsageError, is_storage_full
 from gaugenn.report._charts import embeddable, specification, theme
+from gaugenn.report._connection import connect
 from gaugenn.report._contract import Figure, Section
 from gaugenn.report._frame import load
 from gaugenn.report._summary import Summary, study_name, summary
@@ -76,24 +77,38 @@ def write(study: Study, path: Path) -> Path:
         StorageFullError: no room; no partial file is left.
         UsageError: the path cannot be written.
     """
-    if not path.parent.is_dir():
-        raise UsageError(f"{path} cannot be written: {path.parent} is no folder")
-    text = render(study)
+    _require_folder(path)
+    return write_whole(path, render(study).encode())
+
+
+def write_whole(path: Path, data: bytes) -> Path:
+    """Writes a file so that it is there whole or not at all.
+
+    Raises:
+        StorageFullError: no room; no partial file is left.
+        UsageError: the path cannot be written.
+    """
+    _require_folder(path)
     try:
-        _write_whole(path, text)
+        _replace(path, data)
     except OSError as error:
         if is_storage_full(error):
             raise StorageFullError(
-                f"no room for the report in {path.parent}: free {len(text):,} bytes and run again"
+                f"no room for {path}: free {len(data):,} bytes and run again"
             ) from error
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
     return path
 
 
+def _require_folder(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise UsageError(f"{path} cannot be written: {path.parent} is no folder")
+
+
 def render(study: Study) -> str:
     """The page's text."""
     headline = summary(study)
-    with study.connect() as connection:
+    with connect(study) as connection:
         items = [
             (figure.section, _item(name, figure, connection, headline))
             for name, figure in figures().items()
@@ -176,12 +191,12 @@ def _resource(name: str) -> str:
     return resources.files(_PACKAGE).joinpath(name).read_text(encoding="utf-8")
 
 
-def _write_whole(path: Path, text: str) -> None:
+def _replace(path: Path, data: bytes) -> None:
     handle, name = tempfile.mkstemp(prefix=".report-", suffix=".part", dir=path.parent)
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.chmod(0o644)

@@ -9,39 +9,10 @@ from gaugenn.report._frame import Frame
 from gaugenn.report._table import Column, prepared
 from gaugenn.report._text import Units
 
-FEW_SAMPLES = 10
-"""Fewer timed inferences in a launch make no statistic."""
 WIDE_INTERVAL = 0.10
 """Half the interval on the logarithms: about half its width over the estimate."""
-COARSE_CLOCK = 0.01
-"""Resolution of the clock over the latency."""
 
-_REMARKS = f"""list_concat(list_filter([
-               CASE WHEN r.launches_ok < r.launches_tried
-                   THEN (r.launches_tried - r.launches_ok) || ' of ' || r.launches_tried
-                   || ' launches failed (' || array_to_string(r.failed_statuses, ', ') || ')' END,
-               CASE WHEN r.launches_tried < r.launches_planned
-                   THEN (r.launches_planned - r.launches_tried) || ' of ' || r.launches_planned
-                   || ' launches missing' END,
-               CASE WHEN len(list_filter(r.observed_processors, lambda p: p != r.processor)) > 0
-                   THEN 'silent fallback: ran on '
-                   || array_to_string(r.observed_processors, ', ') END,
-               CASE WHEN r.precision != 'as-stored'
-                   AND len(list_filter(r.observed_precisions, lambda p: p != r.precision)) > 0
-                   THEN 'computed in ' || array_to_string(r.observed_precisions, ', ') END,
-               CASE WHEN len(list_filter(r.observed_threads, lambda t: t != r.threads)) > 0
-                   THEN 'used ' || array_to_string(r.observed_threads, ', ') || ' threads' END,
-               CASE WHEN r.not_finite_outputs > 0 THEN 'output not finite' END,
-               CASE WHEN r.samples_minimum < {FEW_SAMPLES}
-                   THEN 'fewer than {FEW_SAMPLES} samples in a launch' END,
-               CASE WHEN r.timer_resolution_s > {COARSE_CLOCK} * list_min(r.medians_s)
-                   THEN 'coarse clock' END,
-               CASE WHEN len(r.environments) > 1 THEN 'environments differ' END,
-               CASE WHEN r.launches_ok < {MINIMUM_LAUNCHES}
-                   THEN 'fewer than {MINIMUM_LAUNCHES} launches, no interval' END
-           ], lambda remark: remark IS NOT NULL), coalesce(r.notes, []))"""
-
-MEASURED = f"""
+MEASURED = """
     SELECT n.name, left(coalesce(n.name, 'model'), 28) || ' ' || left(r.model_sha256, 6) AS label,
            r.engine || ' ' || r.engine_version || ', ' || r.threads
            || CASE WHEN r.threads = 1 THEN ' thread' ELSE ' threads' END
@@ -53,18 +24,17 @@ MEASURED = f"""
                list_transform(r.input_shapes, lambda i:
                    i.name || ' ' || array_to_string(i.shape, 'x')), ', ') ELSE '' END
            || CASE WHEN r.device != 'host' THEN ', ' || r.device ELSE '' END AS setting,
-           r.*, m.macs, {_REMARKS} AS remarks
+           r.*, m.macs, v.validity,
+           list_distinct(list_concat(v.reasons, coalesce(r.notes, []))) AS remarks
     FROM results r
     LEFT JOIN model_names n USING (model_sha256)
+    LEFT JOIN verdicts v USING (job_sha256)
     LEFT JOIN (SELECT DISTINCT ON (model_sha256) * FROM models ORDER BY model_sha256) m
         USING (model_sha256)
     WHERE r.launches_ok > 0
     ORDER BY m.macs NULLS LAST, label, setting, r.job_sha256
-"""  # noqa: S608
-"""Experiments with at least one good launch, the cheapest model first.
-
-Remarks that forbid a comparison (`silent fallback`) stand beside those that qualify it.
 """
+"""Experiments with at least one good launch, the cheapest model first."""
 
 NOT_MEASURED = (
     "Nothing was measured. Install engines with: gaugenn engines install, "
@@ -108,15 +78,17 @@ def with_latency(frame: Frame) -> Frame:
         )
     ]
     remarks = [
-        [*row, f"interval wider than ±{100 * WIDE_INTERVAL:.0f}\N{NO-BREAK SPACE}%"]
-        if too_wide
-        else row
+        [*(reason.replace("_", " ") for reason in row), *(["interval wide"] if too_wide else [])]
         for row, too_wide in zip(frame.text_lists("remarks"), wide, strict=True)
+    ]
+    verdicts = [
+        "semivalid" if row and validity == "valid" else validity
+        for row, validity in zip(remarks, frame.texts("validity"), strict=True)
     ]
     return found.with_columns(
         {
             "marks": ["; ".join(row) for row in remarks],
-            "verdict": ["with remarks" if row else "clean" for row in remarks],
+            "verdict": verdicts,
         },
         like=str,
     )

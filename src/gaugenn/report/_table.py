@@ -87,11 +87,11 @@ def lists(title: str, values: Sequence[Sequence[str]], shown: int = 3) -> Column
 
 
 def marks(title: str, values: Sequence[Sequence[str]]) -> Column:
-    """Remarks that qualify the row, all of them shown; `clean` where there is none."""
+    """Remarks that qualify the row, all of them shown; `none` where there is none."""
     cells = [
         Cell(text=", ".join(value), sort=float(len(value)))
         if value
-        else Cell(text="clean", sort=0.0)
+        else Cell(text="none", sort=0.0)
         for value in values
     ]
     return Column(title=title, cells=tuple(cells), style="mark")

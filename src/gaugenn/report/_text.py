@@ -30,6 +30,8 @@ def visible(text: str, longest: int = LONGEST) -> str:
     two in a row are dropped. Text that was cut ends in an ellipsis and its full length.
     """
     total = len(text)
+    if total <= longest and text.isascii() and text.isprintable():
+        return text
     shown: list[str] = []
     length = marks = 0
     for position, character in enumerate(text):

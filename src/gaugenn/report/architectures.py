@@ -47,6 +47,7 @@ class Architectures(Figure):
         return (
             f"n = {_text.plural(frame.total, 'architecture')} with {models:,} of "
             f"{_text.plural(summary.models, 'distinct model')} in the rows shown. An architecture is "
-            "the graph's operators, attributes, edges and shapes, without names and weights. One kind "
-            "of weights means that the files differ in other bytes only."
+            "the graph of operators with their kernels, strides and sizes; names, weights, element "
+            "types and nodes that only copy or convert are left out, as far as a converter kept its "
+            "operators. One kind of weights: the same trained network in different files."
         )

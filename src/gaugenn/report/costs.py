@@ -38,13 +38,13 @@ class Costs(Figure):
                 x=alt.X(
                     "parameters:Q",
                     title="parameters",
-                    scale=log_scale(),
+                    scale=log_scale(frame.reals("parameters")),
                     axis=log_axis(frame.reals("parameters"), metric=True),
                 ),
                 y=alt.Y(
                     "macs:Q",
                     title="MACs of one inference",
-                    scale=log_scale(),
+                    scale=log_scale(frame.reals("macs")),
                     axis=log_axis(frame.reals("macs"), metric=True),
                 ),
                 color=alt.Color("format:N", title="format"),

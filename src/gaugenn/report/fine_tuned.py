@@ -92,8 +92,8 @@ class FineTuned(Figure):
                 names("Sibling", frame.texts("second_name")),
                 digests("Sibling's SHA-256", frame.texts("second")),
                 numbers("Shared layers", frame.reals("shared_layers")),
-                numbers("Of", frame.reals("first_layers")),
-                numbers("Sibling's", frame.reals("second_layers")),
+                numbers("Model's layers", frame.reals("first_layers")),
+                numbers("Sibling's layers", frame.reals("second_layers")),
                 numbers("Shared, %", frame.reals("share_percent"), _percent),
             )
         )

@@ -27,7 +27,7 @@ class Latency(Figure):
     question = "How long does one inference take, for each model and engine?"
     query = MEASURED
     empty = NOT_MEASURED
-    _drawn = 60
+    _drawn = 40
 
     def derive(self, frame: Frame) -> Frame:
         """Latency with its interval."""
@@ -41,17 +41,21 @@ class Latency(Figure):
             y=alt.Y("row:N", title=None, sort=drawn.labels("row"), axis=two_lines()),
             color=alt.Color("engine:N", title="engine"),
         )
-        axis = log_axis([value for name in ends[:3] for value in drawn.reals(name)])
+        values = [value for name in ends[:3] for value in drawn.reals(name)]
+        axis, scale = log_axis(values), log_scale(values)
         bars = base.mark_rule().encode(
-            x=alt.X("latency_ms_low:Q", title="latency (ms)", scale=log_scale(), axis=axis),
+            x=alt.X("latency_ms_low:Q", title="latency (ms)", scale=scale, axis=axis),
             x2="latency_ms_high:Q",
         )
         points = base.mark_point().encode(
-            x=alt.X("latency_ms:Q", scale=log_scale(), axis=axis),
+            x=alt.X("latency_ms:Q", scale=scale, axis=axis),
             shape=alt.Shape(
                 "verdict:N",
                 title="verdict",
-                scale=alt.Scale(domain=["clean", "with remarks"], range=["circle", "triangle-up"]),
+                scale=alt.Scale(
+                    domain=["valid", "semivalid", "invalid"],
+                    range=["circle", "triangle-up", "cross"],
+                ),
             ),
             tooltip=[
                 alt.Tooltip("row:N", title="experiment"),
@@ -75,7 +79,8 @@ class Latency(Figure):
                 milliseconds_column("Latency [95 % interval]", frame, "latency_ms"),
                 numbers("Samples", frame.integers("samples")),
                 numbers("MACs", frame.integers("macs"), _text.metric),
-                marks("Verdict", remarks),
+                names("Verdict", frame.texts("verdict")),
+                marks("Reasons", remarks),
                 digests("Model SHA-256", frame.texts("model_sha256")),
                 digests("Experiment", frame.texts("job_sha256")),
             )
@@ -87,6 +92,7 @@ class Latency(Figure):
         return (
             f"n = {summary.jobs_measured:,} of {_text.plural(summary.jobs, 'planned experiment')}, "
             f"{summary.launches_ok:,} good launches of {summary.launches:,}. Latency of a launch: the "
-            f"median of its steady inferences. {INTERVAL} Bars are the intervals; a triangle marks an "
-            f"experiment with remarks, which the table names.{drawn}"
+            f"median of its steady inferences. {INTERVAL} Bars are the intervals. A "
+            "triangle is semivalid: usable, with the reasons that the table names; a cross is invalid "
+            f"and must not be compared.{drawn}"
         )

@@ -29,33 +29,31 @@ class LatencyAgainstMacs(Figure):
         """Both axes are logarithmic."""
         columns = ["label", "setting", "engine", "macs", "verdict", "marks"]
         ends = ["latency_ms", "latency_ms_low", "latency_ms_high", "latency_ms_n"]
-        log = log_scale()
+        macs = frame.reals("macs")
+        latencies = [value for name in ends[:3] for value in frame.reals(name)]
         base = alt.Chart(frame.rows.select([*columns, *ends])).encode(
             x=alt.X(
                 "macs:Q",
                 title="MACs of one inference",
-                scale=log,
-                axis=log_axis(frame.reals("macs"), metric=True),
+                scale=log_scale(macs),
+                axis=log_axis(macs, metric=True),
             ),
             color=alt.Color("engine:N", title="engine"),
         )
-        axis = log_axis(
-            [
-                *frame.reals("latency_ms_low"),
-                *frame.reals("latency_ms_high"),
-                *frame.reals("latency_ms"),
-            ]
-        )
+        axis, scale = log_axis(latencies), log_scale(latencies)
         bars = base.mark_rule().encode(
-            y=alt.Y("latency_ms_low:Q", title="latency (ms)", scale=log, axis=axis),
+            y=alt.Y("latency_ms_low:Q", title="latency (ms)", scale=scale, axis=axis),
             y2="latency_ms_high:Q",
         )
         points = base.mark_point().encode(
-            y=alt.Y("latency_ms:Q", scale=log, axis=axis),
+            y=alt.Y("latency_ms:Q", scale=scale, axis=axis),
             shape=alt.Shape(
                 "verdict:N",
                 title="verdict",
-                scale=alt.Scale(domain=["clean", "with remarks"], range=["circle", "triangle-up"]),
+                scale=alt.Scale(
+                    domain=["valid", "semivalid", "invalid"],
+                    range=["circle", "triangle-up", "cross"],
+                ),
             ),
             tooltip=[
                 "label:N",
