@@ -4,20 +4,22 @@
 
     from gaugenn import api
 
-    result = api.study(["samples"], "study")
+    result = api.study("samples", "study", settings=api.BenchSettings(launches=5))
     print(result.report)
     api.query("study", "SELECT format, count(*) FROM models GROUP BY format").to_pandas()
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
+import pyarrow.csv
 
 from gaugenn import plugins
-from gaugenn import report as reporting
 from gaugenn.bench.plan import select_engines
 from gaugenn.doctor import Check, doctor
 from gaugenn.engines import Engine, _environments
@@ -25,14 +27,20 @@ from gaugenn.errors import UsageError
 from gaugenn.execute.local import LocalPool
 from gaugenn.pipeline import Silent, Watcher
 from gaugenn.pipeline.analyse import analyse
+from gaugenn.pipeline.discover import require_paths
 from gaugenn.pipeline.inspect import Inspection, inspect
-from gaugenn.pipeline.measure import BenchSettings, measure
+from gaugenn.pipeline.measure import BenchSettings, measure, require_engines
 from gaugenn.pipeline.scan import scan as scan_paths
 from gaugenn.records import InputShape
-from gaugenn.report import ExportFormat, Summary
 from gaugenn.store import Study
 
+if TYPE_CHECKING:
+    from gaugenn.report import Summary
+
+# The report's libraries take half a second to import, so only the verbs that need them do.
+
 PathLike = Path | str
+Paths = Sequence[PathLike] | PathLike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,12 +54,12 @@ class StudyResult:
     """
 
     study: Path
-    summary: Summary
+    summary: "Summary"
     report: Path | None
 
 
 def study(
-    paths: Sequence[PathLike],
+    paths: Paths,
     out: PathLike,
     *,
     settings: BenchSettings | None = None,
@@ -71,10 +79,14 @@ def study(
         UsageError: a path or the folder cannot be used.
         StorageFullError: the disk is full; the same call goes on later.
     """
+    from gaugenn import report as reporting
+
     watcher = watcher or Silent()
-    opened = Study.create(Path(out))
+    if settings is not None:
+        require_engines(settings)
+    opened, listed = _open(paths, out)
     with opened.exclusive():
-        _census(opened, paths, workers, watcher)
+        _census(opened, listed, workers, watcher)
         if settings is not None:
             measure(opened, settings, watcher)
         opened.compact()
@@ -83,16 +95,18 @@ def study(
 
 
 def scan(
-    paths: Sequence[PathLike],
+    paths: Paths,
     out: PathLike,
     *,
     workers: int | None = None,
     watcher: Watcher | None = None,
 ) -> StudyResult:
     """Packages to rows: find, read and count every model. See `study` for arguments and errors."""
-    opened = Study.create(Path(out))
+    from gaugenn import report as reporting
+
+    opened, listed = _open(paths, out)
     with opened.exclusive():
-        _census(opened, paths, workers, watcher or Silent())
+        _census(opened, listed, workers, watcher or Silent())
         opened.compact()
     return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
 
@@ -105,6 +119,9 @@ def bench(
     Raises:
         StoreError: the folder is no study.
     """
+    from gaugenn import report as reporting
+
+    require_engines(settings)
     opened = Study(Path(folder))
     with opened.exclusive():
         measure(opened, settings, watcher or Silent())
@@ -123,24 +140,38 @@ def report(folder: PathLike, page: PathLike | None = None) -> Path:
         StoreError: the folder is no study.
         StorageFullError: no room for the page.
     """
+    from gaugenn import report as reporting
+
     opened = Study(Path(folder))
     return reporting.write(opened, Path(page) if page else opened.path / "report.html")
 
 
 def figures() -> dict[str, str]:
     """The report's figures by name, each with the question that it answers."""
+    from gaugenn import report as reporting
+
     return {name: figure.question for name, figure in reporting.figures().items()}
 
 
+def write_csv(answer: pa.Table, to: IO[bytes]) -> None:
+    """Writes a query's answer as CSV; lists and records as JSON text."""
+    for position, field in enumerate(answer.schema):
+        if pa.types.is_nested(field.type):
+            values = answer.column(position).to_pylist()
+            texts = [None if value is None else json.dumps(value, default=str) for value in values]
+            answer = answer.set_column(position, field.name, pa.array(texts, pa.string()))
+    pyarrow.csv.write_csv(answer, to)
+
+
 def report_figure(
-    folder: PathLike, name: str, form: ExportFormat = ExportFormat.SVG, to: PathLike | None = None
+    folder: PathLike, name: str, form: str = "svg", to: PathLike | None = None
 ) -> Path:
     """Writes one figure of a study's report by itself.
 
     Args:
         folder: the study.
         name: see `figures`.
-        form: SVG, PNG and Vega-Lite draw; CSV gives the rows.
+        form: `svg`, `png` and `vega` draw; `csv` gives the rows.
         to: where to; `NAME.FORM` in the study by default.
 
     Raises:
@@ -148,9 +179,11 @@ def report_figure(
         StoreError: the folder is no study.
         StorageFullError: no room for the file.
     """
+    from gaugenn import report as reporting
+
     opened = Study(Path(folder))
-    drawn = reporting.render_figure(opened, name, form)
-    path = Path(to) if to else opened.path / f"{name}.{form.value}"
+    drawn = reporting.render_figure(opened, name, reporting.ExportFormat(form))
+    path = Path(to) if to else opened.path / f"{name}.{form}"
     return reporting.write_whole(path, drawn)
 
 
@@ -161,6 +194,8 @@ def query(folder: PathLike, sql: str) -> pa.Table:
         UsageError: the statement cannot be run; the message is DuckDB's.
         StoreError: the folder is no study.
     """
+    from gaugenn import report as reporting
+
     with reporting.connect(Study(Path(folder))) as connection:
         try:
             relation = connection.sql(sql)
@@ -203,9 +238,13 @@ def engines_list() -> tuple[EngineInfo, ...]:
     )
 
 
-def default_engines() -> tuple[str, ...]:
-    """The engines that are used when nobody names one, as `name==version`."""
-    return tuple(engine.label for engine in select_engines())
+def engines_named(names: Iterable[str] = ()) -> tuple[str, ...]:
+    """Engines as `name==version`: the named ones, or those that are used when nobody names one.
+
+    Raises:
+        UsageError: no such engine.
+    """
+    return tuple(engine.label for engine in select_engines(names))
 
 
 def engines_missing(names: Iterable[str] = ()) -> tuple[str, ...]:
@@ -256,6 +295,13 @@ def engines_remove(name: str) -> tuple[str, ...]:
     return removed
 
 
+def _open(paths: Paths, out: PathLike) -> tuple[Study, list[PathLike]]:
+    """The study to write to, made only when the paths can be used."""
+    listed = [paths] if isinstance(paths, str | Path) else list(paths)
+    require_paths(listed)
+    return Study.create(Path(out)), listed
+
+
 def _census(
     opened: Study, paths: Iterable[PathLike], workers: int | None, watcher: Watcher
 ) -> None:
@@ -268,17 +314,15 @@ __all__ = [
     "BenchSettings",
     "Check",
     "EngineInfo",
-    "ExportFormat",
     "InputShape",
     "Inspection",
     "StudyResult",
-    "Summary",
     "bench",
-    "default_engines",
     "doctor",
     "engines_install",
     "engines_list",
     "engines_missing",
+    "engines_named",
     "engines_remove",
     "figures",
     "inspect",
@@ -287,4 +331,5 @@ __all__ = [
     "report_figure",
     "scan",
     "study",
+    "write_csv",
 ]

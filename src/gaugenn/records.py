@@ -11,7 +11,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from enum import StrEnum
 
 from gaugenn.errors import FormatError
@@ -99,6 +99,10 @@ class AppFile:
     entropy_bits: float | None = None
     """Shannon entropy in bits per byte, measured where the kind is not plain."""
     error: str | None = None
+    wrapping: str | None = None
+    """What is around the model, the outermost first: `gzip`, `base64`, `xor-0x5a`, `offset-64`,
+    `gzip+xor-0x5a`. `sha256` and `size_bytes` are those of the file as shipped, the model's are those
+    of what is inside."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -554,11 +558,15 @@ class Failure:
     stage: str
     """`discover`, `scan`, `analyse`, `plan`, `bench` or `report`."""
     subject: str
-    """Path, model digest or job digest."""
+    """Path, model digest, engine, or model digest and engine."""
     error: str
     """Name of the error's class."""
     message: str
     transient: bool
+    model_sha256: str | None = None
+    """The model that it is about, if it is about one."""
+    engine: str | None = None
+    """The engine, as `name==version`, if it is about one."""
 
 
 def digest(value: object) -> str:
@@ -625,7 +633,15 @@ def _typed(hint: object, value: object, where: str, depth: int) -> object:
 
 def _record(hint: type, value: Mapping[str, object], where: str, depth: int) -> object:
     hints = typing.get_type_hints(hint)
-    if hints.keys() != value.keys():
+    defaults = {f.name for f in fields(hint) if f.default is not MISSING}
+    # A row that was written before a column was added has nothing there: the default stands in.
+    unset = {
+        name
+        for name in defaults
+        if value.get(name) is None and types.NoneType not in typing.get_args(hints[name])
+    }
+    present = {name: item for name, item in value.items() if name not in unset}
+    if not hints.keys() - defaults <= present.keys() or not present.keys() <= hints.keys():
         odd = ", ".join(sorted(hints.keys() ^ value.keys()))
         raise FormatError(f"{where}: missing or unknown fields: {odd}")
-    return hint(**{k: _typed(hints[k], value[k], f"{where}: {k}", depth + 1) for k in hints})
+    return hint(**{k: _typed(hints[k], v, f"{where}: {k}", depth + 1) for k, v in present.items()})

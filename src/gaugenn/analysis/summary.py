@@ -10,7 +10,7 @@ from gaugenn.analysis.shapes import InferredShapes, infer_shapes
 from gaugenn.analysis.task import purpose
 from gaugenn.analysis.weight_values import WeightReader
 from gaugenn.analysis.weights import summarise_weights
-from gaugenn.graph import Graph, Model, Node, Tensor
+from gaugenn.graph import Graph, Model, Node, Tensor, TensorKind
 from gaugenn.records import FileKind, LayerClass, LayerRecord, ModelRecord, TensorInfo
 
 _TRACE = re.compile(r"(?:^|[/;])(cluster_|prune_)")
@@ -153,7 +153,8 @@ def _info(tensor: Tensor) -> TensorInfo:
 
 def _notes(model: Model, shapes: InferredShapes, cost: ModelCost) -> tuple[str, ...]:
     notes = {*model.notes, *(note.value for note in shapes.notes)}
-    if any(weight.tensor.data is None for weight in cost.weights):
+    held = (w.tensor for w in cost.weights if w.tensor.kind is TensorKind.CONSTANT)
+    if any(tensor.data is None for tensor in held):
         notes.add("weights-absent")
     if cost.has_unknown_trips:
         notes.add("unbounded-loop")

@@ -12,6 +12,7 @@ from gaugenn.formats._identify import (
     is_nominated,
     read_model,
     readers,
+    unwrap,
 )
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "is_nominated",
     "read_model",
     "readers",
+    "unwrap",
 ]

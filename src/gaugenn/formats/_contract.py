@@ -9,6 +9,9 @@ from gaugenn.graph import Model
 HEAD_BYTES = 4096
 """How much of a file `sniff` may ask to see."""
 
+Magic = tuple[int, bytes]
+"""An offset and the bytes that stand there."""
+
 
 class FormatReader(ABC):
     """Reads one model file format. Stateless: one instance serves every file, in any thread."""
@@ -21,6 +24,10 @@ class FormatReader(ABC):
     """Suffixes that nominate a file for this format, with dots, lower case, most usual first."""
     weights_suffixes: ClassVar[tuple[str, ...]] = ()
     """Suffixes of a weights-only half that belongs to a graph file with the same stem."""
+    magics: ClassVar[tuple[Magic, ...]] = ()
+    """Bytes that (nearly) every file of the format begins with, at their offsets. They are what a
+    model is found by under an XOR or behind a foreign header: four bytes or more are proof enough,
+    fewer make it an attempt that only a whole read confirms."""
 
     @abstractmethod
     def sniff(self, name: str, head: bytes) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cache
 
 import numpy as np
@@ -11,8 +11,8 @@ import numpy.typing as npt
 from gaugenn import plugins
 from gaugenn.content import Content
 from gaugenn.errors import FormatError
-from gaugenn.formats import _candidates, _foreign
-from gaugenn.formats._contract import HEAD_BYTES, FormatReader
+from gaugenn.formats import _candidates, _foreign, _wrappings
+from gaugenn.formats._contract import HEAD_BYTES, FormatReader, Magic
 from gaugenn.graph import Model
 from gaugenn.records import FileKind
 
@@ -44,7 +44,8 @@ class Identification:
     """What a look at a file's bytes and name says, before it is read.
 
     Attributes:
-        kind: MODEL (a reader claims it, not yet read), WEIGHTS, ENCRYPTED or UNKNOWN.
+        kind: MODEL (a reader claims it, not yet read), INVALID (the same, but its wrapping is
+            broken), WEIGHTS, ENCRYPTED or UNKNOWN.
         formats: names of the readers that claim the bytes, in the order to try; of a WEIGHTS file
             the readers of the graph beside it.
         reason: what an unclaimed file is or why it was set aside; None for claimed files.
@@ -52,6 +53,9 @@ class Identification:
         generic: only a suffix that says nothing about networks (`.bin`, `.xml`) nominates it.
         entropy_bits: bits per byte, measured where a nominated file is neither claimed nor known to
             be something else.
+        wrapping: what is around the model, the outermost first: `gzip`, `xor-0x5a`, `base64`,
+            `offset-64`, `gzip+xor-0x5a`; None for a plain file.
+        inner: the model without its wrapping; None for a plain file, and where only a head was seen.
     """
 
     kind: FileKind
@@ -60,6 +64,8 @@ class Identification:
     nominated: bool = False
     generic: bool = False
     entropy_bits: float | None = None
+    wrapping: str | None = None
+    inner: Content | None = field(default=None, repr=False, compare=False)
 
 
 @cache
@@ -84,14 +90,16 @@ def identify(content: Content) -> Identification:
     """Says what a file looks like. Reads the head; all of it only for nominated, unclaimed files.
 
     A file that carries a format's signature is a MODEL here, however broken the rest is: reading it
-    decides. Where no reader claims the bytes, the file may be the weights half of a graph that lies
-    beside it, something known, or indistinguishable from random; see `FileKind`.
+    decides. So is one that carries it under a wrapping, which is taken off. Where no reader claims
+    the bytes, the file may be the weights half of a graph that lies beside it, something known, or
+    indistinguishable from random; see `FileKind`.
     """
     head = content.head(HEAD_BYTES)
     early = identify_head(content.name, head, content.size_bytes)
     if early is not None:
-        return early
+        return early if early.wrapping is None else _unwrapped(content, head, early)
     suffix = _candidates.nomination(content.name, _suffixes())
+    claimed = _claimants(content.name, head)
     if _foreign.pointer_size_bytes(head) is None:
         owners = tuple(_owners(content))
         if owners:
@@ -101,10 +109,17 @@ def identify(content: Content) -> Identification:
                 reason=f"weights of {owners[0][1]}",
                 nominated=True,
             )
+    if claimed:
+        return Identification(kind=FileKind.MODEL, formats=claimed, nominated=True)
+    model_like = _candidates.is_model_like(content.name)
     what = _foreign.describe(head, content.size_bytes)
+    named = suffix is not None or model_like
+    if named and (what is None or _wrappings.needs_more(head)):
+        hidden = _hidden(content)
+        if hidden is not None:
+            return hidden
     if what is not None:
         return _foreign_file(suffix, what)
-    model_like = _candidates.is_model_like(content.name)
     generic = suffix is None or suffix in _candidates.GENERIC
     suspect = not generic or (model_like and content.size_bytes >= GENERIC_MINIMUM_BYTES)
     return _measured(content, suffix, suspect=suspect)
@@ -121,18 +136,40 @@ def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | N
     Returns:
         The same as `identify` would, or None where that needs the whole file or its neighbours.
     """
-    claimed = tuple(n for n, reader in readers().items() if reader.sniff(name, head))
+    claimed = _claimants(name, head)
     if claimed:
+        if any(_may_be_half(name, format_) for format_ in claimed):
+            return None
         return Identification(kind=FileKind.MODEL, formats=claimed, nominated=True)
+    wrapped = _proven(name, head)
+    if wrapped is not None:
+        return Identification(
+            kind=FileKind.MODEL, formats=wrapped.formats, nominated=True, wrapping=wrapped.name
+        )
     if name.lower().endswith(_weights_suffixes()):
         return None
     suffix = _candidates.nomination(name, _suffixes())
+    model_like = _candidates.is_model_like(name)
     what = _foreign.describe(head, size_bytes)
-    if what is None and (
-        suffix is not None or (_candidates.is_model_like(name) and is_random(memoryview(head)))
-    ):
+    if _wrappings.needs_more(head) and (suffix is not None or model_like):
+        return None
+    if what is None and suffix is not None:
+        return None
+    if what is None and model_like and (is_random(memoryview(head)) or _may_hide(name, head)):
         return None
     return _foreign_file(suffix, what or "nothing that a reader recognises")
+
+
+def _claimants(name: str, head: bytes) -> tuple[str, ...]:
+    """The readers that claim the bytes."""
+    return tuple(n for n, reader in readers().items() if reader.sniff(name, head))
+
+
+def _may_be_half(name: str, format_: str) -> bool:
+    """Whether a file that is a model by itself may belong to a graph of its format beside it."""
+    reader = readers()[format_]
+    weights = reader.weights_suffixes
+    return not set(weights).isdisjoint(reader.suffixes) and name.lower().endswith(weights)
 
 
 def is_nominated(name: str) -> bool:
@@ -141,8 +178,24 @@ def is_nominated(name: str) -> bool:
     return suffix is not None and suffix not in _candidates.GENERIC
 
 
+def unwrap(content: Content) -> tuple[Content, str] | None:
+    """The model inside a wrapping, and the wrapping's name; None for all other files.
+
+    Raises:
+        FormatError: a wrapped model that is broken, cut off or larger than allowed.
+    """
+    found = identify(content)
+    if found.wrapping is None:
+        return None
+    if found.inner is None:
+        raise FormatError(found.reason or content.name)
+    return found.inner, found.wrapping
+
+
 def read_model(content: Content) -> Model:
     """Reads a file with the readers that claim it; the first that succeeds decides.
+
+    Wrappings are taken off first.
 
     Raises:
         FormatError: no reader claims the bytes, or none that does can read them.
@@ -150,6 +203,7 @@ def read_model(content: Content) -> Model:
     identification = identify(content)
     if identification.kind is not FileKind.MODEL:
         raise FormatError(f"{content.name}: no model; {identification.reason}")
+    content = identification.inner or content
     failures: list[FormatError] = []
     for name in identification.formats:
         try:
@@ -162,6 +216,59 @@ def read_model(content: Content) -> Model:
         f"as {name}: {error}" for name, error in zip(identification.formats, failures, strict=True)
     )
     raise FormatError(f"{content.name}: none of {len(failures)} formats fits: {told}")
+
+
+def _magics() -> tuple[Magic, ...]:
+    return tuple(magic for reader in readers().values() for magic in reader.magics)
+
+
+def _proven(name: str, head: bytes) -> _wrappings.Wrapped | None:
+    """A wrapped model, as far as the head proves it."""
+    named = _candidates.nomination(name, _suffixes()) is not None
+    return _wrappings.proven(
+        head,
+        lambda inner: _claimants(name, inner),
+        _magics(),
+        named=named or _candidates.is_model_like(name),
+    )
+
+
+def _unwrapped(content: Content, head: bytes, early: Identification) -> Identification:
+    """A wrapped model that the head has proven, without its wrapping."""
+    wrapped = _proven(content.name, head)
+    if wrapped is None:
+        return early
+    try:
+        return replace(early, inner=wrapped.open(content))
+    except FormatError as error:
+        return replace(early, kind=FileKind.INVALID, reason=str(error))
+
+
+def _may_hide(name: str, head: bytes) -> bool:
+    """Whether only the whole file can tell that there is no wrapped model in it."""
+    doubtful = _wrappings.doubtful(head, lambda inner: _claimants(name, inner), _magics())
+    return next(doubtful, None) is not None
+
+
+def _hidden(content: Content) -> Identification | None:
+    """A wrapped model that proves to be one by being read."""
+    deep = _wrappings.deep_head(content)
+    found = _wrappings.doubtful(deep, lambda inner: _claimants(content.name, inner), _magics())
+    for wrapped in found:
+        for name in wrapped.formats:
+            try:
+                inner = wrapped.open(content)
+                readers()[name].read(inner)
+            except FormatError:
+                continue
+            return Identification(
+                kind=FileKind.MODEL,
+                formats=(name,),
+                nominated=True,
+                wrapping=wrapped.name,
+                inner=inner,
+            )
+    return None
 
 
 def entropy_bits(data: memoryview) -> float:
@@ -251,12 +358,22 @@ def _owners(content: Content) -> Iterator[tuple[str, str]]:
     for name, reader in readers().items():
         for weights_suffix in reader.weights_suffixes:
             for suffix in reader.suffixes:
-                graph = content.sibling(suffix, replacing=weights_suffix)
-                if graph is None or not reader.sniff(graph.name, graph.head(HEAD_BYTES)):
+                beside = content.sibling(suffix, replacing=weights_suffix)
+                if beside is None:
                     continue
                 try:
-                    companions = reader.companions(graph)
+                    graph = _graph(name, beside)
+                    companions = () if graph is None else reader.companions(graph)
                 except FormatError:
                     continue
                 if any(c.file_name == content.file_name for c in companions):
-                    yield name, graph.file_name
+                    yield name, beside.file_name
+
+
+def _graph(reader: str, content: Content) -> Content | None:
+    """A file as a graph of that reader's, without its wrapping; None where it is none."""
+    head = content.head(HEAD_BYTES)
+    if readers()[reader].sniff(content.name, head):
+        return content
+    wrapped = _proven(content.name, head)
+    return wrapped.open(content) if wrapped is not None and reader in wrapped.formats else None

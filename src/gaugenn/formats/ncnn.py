@@ -49,6 +49,7 @@ class NcnnReader(FormatReader):
     spec = "https://github.com/Tencent/ncnn/wiki/param-and-model-file-structure"
     suffixes = (".param", ".param.bin", ".ncnn.param", ".pnnx.param", ".cfg.ncnn")
     weights_suffixes = (".bin", ".weights.ncnn")
+    magics = ((0, b"7767517"), (0, _ncnn_params.BINARY_MAGIC))
 
     def sniff(self, name: str, head: bytes) -> bool:
         """By the number 7767517, or by a first layer of a known type in the old text."""

@@ -19,7 +19,7 @@ from typing import ClassVar
 
 from gaugenn.content import Content
 from gaugenn.errors import FormatError
-from gaugenn.formats._contract import HEAD_BYTES, FormatReader
+from gaugenn.formats._contract import HEAD_BYTES, FormatReader, Magic
 from gaugenn.formats._onnx_attributes import (
     ATTRIBUTE,
     ATTRIBUTE_KINDS,
@@ -118,6 +118,7 @@ class OnnxReader(FormatReader):
     title: ClassVar[str] = "ONNX"
     spec: ClassVar[str] = "https://github.com/onnx/onnx/blob/main/docs/IR.md"
     suffixes: ClassVar[tuple[str, ...]] = (".onnx",)
+    magics: ClassVar[tuple[Magic, ...]] = ((0, b"\x08"),)  # ir_version, a number, comes first
 
     def sniff(self, name: str, head: bytes) -> bool:
         """Whether the outermost fields are those of an ONNX model, and its graph begins as one."""
@@ -230,6 +231,8 @@ class _ModelBuilder:
         # Up to version 3 of the format, weights were listed among the inputs as well.
         draft.inputs = tuple(name for name in names["input"] if name not in draft.tensors)
         draft.outputs = names["output"]
+        if "" in draft.inputs:
+            raise message.error("a graph input without a name")
         for name in draft.inputs:
             _define(draft, name, types)
         for annotation in message.messages("quantization_annotation", _ANNOTATION):
@@ -311,6 +314,8 @@ class _ModelBuilder:
         index = self._instances[key, signature] = self._new_draft(function, full, None)
         draft = self._drafts[index]
         draft.inputs, draft.outputs = function.texts("input"), function.texts("output")
+        if "" in draft.inputs:
+            raise function.error("a function input without a name")
         types: TypeOf = {}
         _read_types(function, "value_info", types)
         for name in draft.inputs:

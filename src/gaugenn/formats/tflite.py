@@ -22,7 +22,7 @@ from gaugenn.formats import (
     _tflite_schema,
     _tflite_stablehlo,
 )
-from gaugenn.formats._contract import FormatReader
+from gaugenn.formats._contract import FormatReader, Magic
 from gaugenn.formats._flatbuffers import Field, FlatBuffer, Table
 from gaugenn.formats._tflite_call import OMITTED, Call, Translation
 from gaugenn.formats._tflite_schema import ModelField, OperatorField, SubgraphField
@@ -60,6 +60,7 @@ class TfliteReader(FormatReader):
         "https://github.com/google-ai-edge/LiteRT/blob/main/tflite/converter/schema/schema.fbs"
     )
     suffixes: ClassVar[tuple[str, ...]] = (".tflite", ".tfl", ".lite")
+    magics: ClassVar[tuple[Magic, ...]] = ((4, _tflite_schema.IDENTIFIER),)
 
     def sniff(self, name: str, head: bytes) -> bool:
         """The identifier at byte 4, or zeros there and a root table with this schema's version."""

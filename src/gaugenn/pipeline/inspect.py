@@ -27,6 +27,7 @@ class Inspection:
         layers: the model's nodes.
         models: for a package, its members that are models or could be.
         error: why it is not a model, or None.
+        wrapping: what was around the model, see `AppFile`.
     """
 
     path: str
@@ -38,6 +39,7 @@ class Inspection:
     layers: tuple[LayerRecord, ...] = ()
     models: "tuple[Inspection, ...] | None" = None
     error: str | None = None
+    wrapping: str | None = None
 
     @property
     def operators(self) -> dict[str, int]:
@@ -53,6 +55,7 @@ class Inspection:
             "size_bytes": self.size_bytes,
             "format": self.format,
             "kind": self.kind.value,
+            "wrapping": self.wrapping,
             "graphs": record.graphs if record else None,
             "nodes": record.nodes if record else None,
             "operators": self.operators,
@@ -61,6 +64,9 @@ class Inspection:
             "flops": record.flops if record else None,
             "inputs": _interface(record, "inputs"),
             "outputs": _interface(record, "outputs"),
+            "uncounted_nodes": record.uncounted_nodes if record else None,
+            "assumed_dimensions": record.assumed_dimensions if record else None,
+            "notes": list(record.notes) if record else [],
             "error": self.error,
         }
         if self.models is not None:
@@ -68,20 +74,24 @@ class Inspection:
         return value
 
 
-def inspect(paths: Iterable[Path | str]) -> Iterator[Inspection]:
+def inspect(paths: Iterable[Path | str] | Path | str) -> Iterator[Inspection]:
     """One inspection a path, in order; a path that cannot be read is an inspection with an error."""
-    for path in paths:
+    for path in (paths,) if isinstance(paths, str | Path) else paths:
         try:
             yield inspect_file(Path(path))
         except (OSError, GaugennError) as error:
             text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            yield Inspection(
-                path=str(path),
-                sha256=None,
-                size_bytes=None,
-                kind=FileKind.UNKNOWN,
-                error=f"cannot be read: {text}",
-            )
+            if isinstance(error, IsADirectoryError):
+                text = "it is a folder; look into folders with: gaugenn scan"
+            yield _unread(path, f"cannot be read: {text}")
+        except Exception as error:  # noqa: BLE001 - the item's door: one file never stops the rest
+            yield _unread(path, f"a bug of gaugenn, please report it: {error!r}")
+
+
+def _unread(path: Path | str, error: str) -> Inspection:
+    return Inspection(
+        path=str(path), sha256=None, size_bytes=None, kind=FileKind.UNKNOWN, error=error
+    )
 
 
 def inspect_file(path: Path) -> Inspection:
@@ -124,9 +134,11 @@ def _inspect_candidate(candidate: Candidate) -> Inspection:
     record: ModelRecord | None = None
     layers: tuple[LayerRecord, ...] = ()
     kind, found_format, error = candidate.kind, candidate.format, candidate.error
-    sha256 = None if content is None else content.sha256()
+    shipped = candidate.shipped or content
+    sha256 = None if shipped is None else shipped.sha256()
     if kind is FileKind.MODEL and content is not None and sha256 is not None:
-        record, layers = examine(content, sha256, candidate.size_bytes, found_format)
+        identity = sha256 if candidate.shipped is None else content.sha256()
+        record, layers = examine(content, identity, content.size_bytes, found_format)
         kind, found_format, error = record.kind, record.format, record.error
     read = record is not None and record.kind is FileKind.MODEL
     return Inspection(
@@ -138,6 +150,7 @@ def _inspect_candidate(candidate: Candidate) -> Inspection:
         record=record if read else None,
         layers=layers,
         error=error,
+        wrapping=candidate.wrapping,
     )
 
 

@@ -1,5 +1,6 @@
 """A package (or a lone model file) becomes rows and blobs. One call a file, in a worker process."""
 
+import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,15 @@ from gaugenn.apps.archive import is_zip
 from gaugenn.apps.scan import describe
 from gaugenn.apps.walk import Member, Package
 from gaugenn.content import Content, open_file
-from gaugenn.errors import GaugennError, LimitError, PackageError, UsageError
+from gaugenn.errors import (
+    FormatError,
+    GaugennError,
+    LimitError,
+    PackageError,
+    StorageFullError,
+    TransientError,
+    UsageError,
+)
 from gaugenn.execute import Executor
 from gaugenn.formats import (
     HEAD_BYTES,
@@ -52,10 +61,13 @@ class Candidate:
         size_bytes: inflated size.
         kind: as far as the bytes tell before the graph is read.
         format: the reader that claims it, or whose weights it holds.
-        content: the bytes; None where they could not be had.
+        content: the bytes to read: of the file, or of the model in its wrapping; None where they
+            could not be had.
         companions: the other files of the model.
         entropy_bits: where it was measured.
         error: why it is not a model.
+        wrapping: what was around the model, see `AppFile`.
+        shipped: the file as it was found, where that is not `content`.
     """
 
     path: str
@@ -66,6 +78,8 @@ class Candidate:
     companions: tuple[Content, ...] = ()
     entropy_bits: float | None = None
     error: str | None = None
+    wrapping: str | None = None
+    shipped: Content | None = None
 
     @property
     def contents(self) -> tuple[Content, ...]:
@@ -159,6 +173,8 @@ def scan(paths: Iterable[Path | str], study: Study, executor: Executor, watcher:
     files: list[FoundFile] = []
     failures: list[Failure] = []
     for item in discover(paths):
+        if isinstance(item, FoundFile) and not item.named and _is_within(item.path, study.path):
+            continue  # what the study holds was found somewhere else before
         (files if isinstance(item, FoundFile) else failures).append(item)  # type: ignore[arg-type]
     if not files and not failures:
         raise UsageError("the given paths hold no file")
@@ -172,6 +188,8 @@ def scan(paths: Iterable[Path | str], study: Study, executor: Executor, watcher:
     watcher.begin("scan", len(todo))
     for outcome in executor.map(_scan_file, todo):
         subject = str(outcome.item.found.path)
+        if isinstance(outcome.error, StorageFullError):
+            raise outcome.error
         if outcome.error is not None:
             failure = as_failure("scan", subject, outcome.error)
             if ("scan", subject) not in known_failures:
@@ -184,6 +202,10 @@ def scan(paths: Iterable[Path | str], study: Study, executor: Executor, watcher:
     watcher.end("scan")
 
 
+def _is_within(path: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 def as_failure(stage: str, subject: str, error: Exception) -> Failure:
     """An error as a row."""
     return Failure(
@@ -191,7 +213,8 @@ def as_failure(stage: str, subject: str, error: Exception) -> Failure:
         subject=subject,
         error=type(error).__name__,
         message=str(error) or repr(error),
-        transient=isinstance(error, OSError) or not isinstance(error, GaugennError),
+        transient=isinstance(error, OSError | TransientError)
+        or not isinstance(error, GaugennError),
     )
 
 
@@ -215,16 +238,18 @@ def _scan_file(task: _Task) -> tuple[Record, ...]:
             app = replace(app, notes=(*app.notes, "limit-candidates"))
     else:
         lone = lone_candidate(content)
-        if lone is None:
+        if lone is not None:
+            rows.add(replace(lone, path=content.file_name))
+        elif not found.named:
             return ()
-        rows.add(replace(lone, path=content.file_name))
         evidence = ()
         app = App(
             path=content.name,
             app_sha256=content.sha256(),
             size_bytes=content.size_bytes,
             modified_ns=found.modified_ns,
-            kind=PackageKind.FILE,
+            kind=PackageKind.NONE if lone is None else PackageKind.FILE,
+            error="neither a package nor a model" if lone is None else None,
         )
     return (*rows.finished(app.app_sha256), *evidence, app)
 
@@ -253,21 +278,21 @@ class _CandidateRows:
         parts = candidate.files()
         for part, file in zip(parts, candidate.contents, strict=False):
             self._blobs.put(file.data, part.sha256)
-            self._owners[file.name] = part.model_sha256
+            if file is not candidate.content:  # a model's own row is known by its path
+                self._owners[file.name] = part.model_sha256
         if parts:
             self._models[parts[0].model_sha256] = parts
-        content = candidate.content
-        own = parts[0].sha256 if parts else None if content is None else content.sha256()
         self._files.append(
             AppFile(
                 app_sha256="",
                 member=candidate.path,
                 size_bytes=candidate.size_bytes,
-                sha256=own,
+                sha256=_shipped_sha256(candidate, parts),
                 kind=candidate.kind,
                 format=candidate.format,
                 entropy_bits=candidate.entropy_bits,
                 error=candidate.error,
+                wrapping=candidate.wrapping,
             )
         )
         if parts:
@@ -280,6 +305,15 @@ class _CandidateRows:
             for row in self._files
         )
         return [*owned, *(part for parts in self._models.values() for part in parts)]
+
+
+def _shipped_sha256(candidate: Candidate, parts: tuple[ModelFile, ...]) -> str | None:
+    """Digest of the file as it was found, computed once."""
+    if candidate.shipped is not None:
+        return candidate.shipped.sha256()
+    if parts:
+        return parts[0].sha256
+    return None if candidate.content is None else candidate.content.sha256()
 
 
 def _candidate(member: Member) -> Candidate | None:
@@ -313,16 +347,26 @@ def _candidate(member: Member) -> Candidate | None:
 def _from_identification(content: Content, found: Identification) -> Candidate:
     claimed = found.formats[0] if found.formats else None
     is_model = found.kind is FileKind.MODEL and claimed is not None
+    inner = found.inner or content
     return Candidate(
         path=content.name,
         size_bytes=content.size_bytes,
         kind=found.kind,
         format=claimed,
-        content=content,
-        companions=readers()[claimed].companions(content) if is_model and claimed else (),
+        content=inner,
+        companions=_companions(claimed, inner) if is_model and claimed else (),
         entropy_bits=found.entropy_bits,
         error=found.reason,
+        wrapping=found.wrapping,
+        shipped=content if inner is not content else None,
     )
+
+
+def _companions(claimed: str, content: Content) -> tuple[Content, ...]:
+    try:
+        return readers()[claimed].companions(content)
+    except FormatError:
+        return ()  # reading the graph will say what is wrong with it
 
 
 def _worth_a_row(found: Identification) -> bool:
@@ -330,7 +374,7 @@ def _worth_a_row(found: Identification) -> bool:
 
 
 def _not_a_format(member: Member) -> bool:
-    """Containers that a model format claims whole (a PyTorch file is a zip) are not walked."""
+    """Containers that are one model (PyTorch's zip, a model under gzip) are not walked."""
     early = identify_head(member.path, member.head(), member.size_bytes)
     return early is None or not early.formats
 

@@ -1,0 +1,63 @@
+"""What the documentation names is there, and what is there is documented."""
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from gaugenn import api, report
+from gaugenn.cli import cli
+from gaugenn.store import TABLES, Study
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("name", sorted(cli.commands))
+def test_every_command_is_in_the_readme_and_has_help(name: str) -> None:
+    assert f"`gaugenn {name}" in README
+    assert cli.commands[name].help
+
+
+def test_every_option_has_help() -> None:
+    groups: list[click.Command] = [cli]
+    while groups:
+        command = groups.pop()
+        groups += command.commands.values() if isinstance(command, click.Group) else []
+        options = [p for p in command.params if isinstance(p, click.Option)]
+        assert all(option.help for option in options), command.name
+
+
+def test_every_table_and_view_is_documented(tmp_path: Path) -> None:
+    text = (ROOT / "docs/study.md").read_text()
+    documented = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+    with report.connect(Study.create(tmp_path / "s")) as connection:
+        listed = connection.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal")
+        there = {name for (name,) in listed.fetchall() if not name.endswith("_columns")}
+    there = {name for name in there if not name.startswith("all_")} | {"verdicts"}
+    assert documented == there
+    assert set(TABLES.values()) <= documented
+
+
+def test_the_readmes_questions_can_be_asked(tmp_path: Path) -> None:
+    Study.create(tmp_path / "s")
+    questions = re.findall(r'gaugenn query study "([^"]+)"', README)
+    assert len(questions) >= 3
+    for question in questions:
+        assert api.query(tmp_path / "s", question).num_columns >= 2
+
+
+def test_the_inspect_contract_lists_the_objects_fields() -> None:
+    text = (ROOT / "docs/inspect.md").read_text()
+    documented = set(
+        re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]+)\|", text, re.MULTILINE)))
+    )
+    (found,) = api.inspect([ROOT / "samples/camera.apk"])
+    assert set(found.as_json()) == documented
+
+
+def test_links_between_documents_lead_somewhere() -> None:
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page.name}: {link}"
