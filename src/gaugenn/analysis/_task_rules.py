@@ -313,6 +313,8 @@ def _characters(seen: Portrait) -> Iterator[Vote]:
 
 
 def _sentences(seen: Portrait) -> Iterator[Vote]:
+    if not any(block.kind in ("dense", "recurrent", "attention", "conv") for block in seen.blocks):
+        return  # a tokenizer, or a piece of text processing
     rows = max(seen.tables, default=0)
     cached = sum("cache" in port.name or "past" in port.name for port in seen.inputs)
     searches = [k for k in ("BeamSearch", "GreedySearch", "Sampling") if seen.kinds[k]]
