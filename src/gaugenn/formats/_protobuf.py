@@ -197,8 +197,10 @@ class Message:
         spans = self._spans(name)
         data = self._document.data
         return tuple(
-            str(data[spans[at] : spans[at + 1]], "utf-8", "backslashreplace")
-            for at in range(0, len(spans), 2)
+            [
+                str(data[spans[at] : spans[at + 1]], "utf-8", "backslashreplace")
+                for at in range(0, len(spans), 2)
+            ]
         )
 
     def view(self, name: str) -> memoryview | None:
