@@ -21,6 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"pipeline", "doctor"}),
     frozenset({"report"}),
     frozenset({"api"}),
+    frozenset({"_terminal"}),
     frozenset({"_progress"}),
     frozenset({"cli"}),
     frozenset({"__main__"}),

@@ -16,6 +16,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from gaugenn._terminal import printable
+
 _TITLES = {"scan": "Scanning packages", "analyse": "Reading models", "bench": "Running models"}
 _SUBJECT_CHARACTERS = 48
 
@@ -50,19 +52,20 @@ class LiveProgress:
     ) -> None:
         self._progress.stop()
 
-    def begin(self, stage: str, total: int | None) -> None:
+    def begin(self, stage: str, total: int, done: int = 0) -> None:
         """See `Watcher`."""
         title = _TITLES.get(stage, stage)
-        self._tasks[stage] = self._progress.add_task(title, total=total, subject="")
+        self._tasks[stage] = self._progress.add_task(title, total=total, completed=done, subject="")
         if not self._console.is_terminal:
-            self._console.print(f"{title}: {'?' if total is None else total}", highlight=False)
+            before = f", {done} done before" if done else ""
+            self._console.print(f"{title}: {total - done} to do{before}", highlight=False)
 
     def step(self, stage: str, subject: str, remark: str = "") -> None:
         """See `Watcher`."""
         shown = (
             subject if len(subject) <= _SUBJECT_CHARACTERS else "…" + subject[-_SUBJECT_CHARACTERS:]
         )
-        text = escape(f"{shown}  {remark}".strip())
+        text = escape(printable(f"{shown}  {remark}".strip()))
         self._progress.update(self._tasks[stage], advance=1, subject=text)
 
     def end(self, stage: str) -> None:

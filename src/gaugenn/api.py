@@ -4,18 +4,20 @@
 
     from gaugenn import api
 
-    result = api.study(["samples"], "study")
+    result = api.study("samples", "study", settings=api.BenchSettings(launches=5))
     print(result.report)
     api.query("study", "SELECT format, count(*) FROM models GROUP BY format").to_pandas()
 """
 
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import duckdb
 import pyarrow as pa
+import pyarrow.csv
 
 from gaugenn import plugins
 from gaugenn.bench.plan import select_engines
@@ -25,8 +27,9 @@ from gaugenn.errors import UsageError
 from gaugenn.execute.local import LocalPool
 from gaugenn.pipeline import Silent, Watcher
 from gaugenn.pipeline.analyse import analyse
+from gaugenn.pipeline.discover import require_paths
 from gaugenn.pipeline.inspect import Inspection, inspect
-from gaugenn.pipeline.measure import BenchSettings, measure
+from gaugenn.pipeline.measure import BenchSettings, measure, require_engines
 from gaugenn.pipeline.scan import scan as scan_paths
 from gaugenn.records import InputShape
 from gaugenn.store import Study
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
 # The report's libraries take half a second to import, so only the verbs that need them do.
 
 PathLike = Path | str
+Paths = Sequence[PathLike] | PathLike
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +59,7 @@ class StudyResult:
 
 
 def study(
-    paths: Sequence[PathLike],
+    paths: Paths,
     out: PathLike,
     *,
     settings: BenchSettings | None = None,
@@ -78,9 +82,11 @@ def study(
     from gaugenn import report as reporting
 
     watcher = watcher or Silent()
-    opened = Study.create(Path(out))
+    if settings is not None:
+        require_engines(settings)
+    opened, listed = _open(paths, out)
     with opened.exclusive():
-        _census(opened, paths, workers, watcher)
+        _census(opened, listed, workers, watcher)
         if settings is not None:
             measure(opened, settings, watcher)
         opened.compact()
@@ -89,7 +95,7 @@ def study(
 
 
 def scan(
-    paths: Sequence[PathLike],
+    paths: Paths,
     out: PathLike,
     *,
     workers: int | None = None,
@@ -98,9 +104,9 @@ def scan(
     """Packages to rows: find, read and count every model. See `study` for arguments and errors."""
     from gaugenn import report as reporting
 
-    opened = Study.create(Path(out))
+    opened, listed = _open(paths, out)
     with opened.exclusive():
-        _census(opened, paths, workers, watcher or Silent())
+        _census(opened, listed, workers, watcher or Silent())
         opened.compact()
     return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
 
@@ -115,6 +121,7 @@ def bench(
     """
     from gaugenn import report as reporting
 
+    require_engines(settings)
     opened = Study(Path(folder))
     with opened.exclusive():
         measure(opened, settings, watcher or Silent())
@@ -144,6 +151,16 @@ def figures() -> dict[str, str]:
     from gaugenn import report as reporting
 
     return {name: figure.question for name, figure in reporting.figures().items()}
+
+
+def write_csv(answer: pa.Table, to: IO[bytes]) -> None:
+    """Writes a query's answer as CSV; lists and records as JSON text."""
+    for position, field in enumerate(answer.schema):
+        if pa.types.is_nested(field.type):
+            values = answer.column(position).to_pylist()
+            texts = [None if value is None else json.dumps(value, default=str) for value in values]
+            answer = answer.set_column(position, field.name, pa.array(texts, pa.string()))
+    pyarrow.csv.write_csv(answer, to)
 
 
 def report_figure(
@@ -221,9 +238,13 @@ def engines_list() -> tuple[EngineInfo, ...]:
     )
 
 
-def default_engines() -> tuple[str, ...]:
-    """The engines that are used when nobody names one, as `name==version`."""
-    return tuple(engine.label for engine in select_engines())
+def engines_named(names: Iterable[str] = ()) -> tuple[str, ...]:
+    """Engines as `name==version`: the named ones, or those that are used when nobody names one.
+
+    Raises:
+        UsageError: no such engine.
+    """
+    return tuple(engine.label for engine in select_engines(names))
 
 
 def engines_missing(names: Iterable[str] = ()) -> tuple[str, ...]:
@@ -274,6 +295,13 @@ def engines_remove(name: str) -> tuple[str, ...]:
     return removed
 
 
+def _open(paths: Paths, out: PathLike) -> tuple[Study, list[PathLike]]:
+    """The study to write to, made only when the paths can be used."""
+    listed = [paths] if isinstance(paths, str | Path) else list(paths)
+    require_paths(listed)
+    return Study.create(Path(out)), listed
+
+
 def _census(
     opened: Study, paths: Iterable[PathLike], workers: int | None, watcher: Watcher
 ) -> None:
@@ -290,11 +318,11 @@ __all__ = [
     "Inspection",
     "StudyResult",
     "bench",
-    "default_engines",
     "doctor",
     "engines_install",
     "engines_list",
     "engines_missing",
+    "engines_named",
     "engines_remove",
     "figures",
     "inspect",
@@ -303,4 +331,5 @@ __all__ = [
     "report_figure",
     "scan",
     "study",
+    "write_csv",
 ]

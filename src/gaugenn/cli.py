@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,19 +11,22 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.markup import escape
 from rich.table import Table
 
 from gaugenn import __version__, api
 from gaugenn._progress import LiveProgress
-from gaugenn.errors import GaugennError, StorageFullError, UsageError
+from gaugenn._terminal import printable
+from gaugenn.errors import GaugennError, StorageFullError, UsageError, is_storage_full
 from gaugenn.pipeline import Silent, Watcher
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 EXIT_STORAGE_FULL = 3
 EXIT_INTERRUPTED = 130
+
+_NUMBER = re.compile(r"[0-9]{1,18}")
 
 F = TypeVar("F", bound=Callable[..., object])
 
@@ -46,23 +50,39 @@ class Output:
     def remark(self, text: str) -> None:
         """A line for a person."""
         if not self.quiet and not self.as_json:
-            _stderr().print(escape(text), highlight=False, soft_wrap=True)
+            _stderr().print(escape(printable(text)), highlight=False, soft_wrap=True)
 
 
 def _stderr() -> Console:
     return Console(stderr=True)
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
-    for row in rows:
-        table.add_row(*(escape(_cell(value)) for value in row))
-    width = None if sys.stdout.isatty() else 400
-    Console(width=width).print(table)
+def _table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[str] = ()
+) -> None:
+    """Prints rows as a table, or where that is too wide for the terminal, one below the other."""
+    console = Console(width=None if sys.stdout.isatty() else 10_000)
+    texts = [[_cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(columns, *texts, strict=True)]
+    if sum(widths) + 2 * len(widths) <= console.width or len(columns) == 1:
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        for name in columns:
+            justify: JustifyMethod = "right" if name in numbers else "left"
+            table.add_column(escape(_cell(name)), justify=justify, no_wrap=len(columns) > 1)
+        for row in texts:
+            table.add_row(*map(escape, row))
+        console.print(table)
+        return
+    for row in texts:
+        for name, text in zip(columns, row, strict=True):
+            if text:
+                line = f"[bold]{escape(_cell(name))}[/bold]  {escape(text)}"
+                console.print(line, soft_wrap=True, highlight=False)
+        console.print()
 
 
 def _cell(value: object) -> str:
-    return "" if value is None else str(value)
+    return "" if value is None else printable(str(value))
 
 
 def _printing(command: F) -> F:
@@ -122,7 +142,11 @@ def _benching(command: F) -> F:
                 help="Size, batch first, for inputs of this name that a model leaves open.",
             ),
             click.option(
-                "--seed", default=0, show_default=True, help="Order of launches and inputs."
+                "--seed",
+                type=click.IntRange(0, 2**63 - 1),
+                default=0,
+                show_default=True,
+                help="Order of launches and inputs.",
             ),
             click.option(
                 "--install-engines",
@@ -209,33 +233,41 @@ def scan(
 def inspect(files: tuple[str, ...], as_json: bool) -> None:
     """Say what files are: format, operators, parameters, MACs; for packages, each model inside."""
     missing = 0
+    rows: list[tuple[object, ...]] = []
     for found in api.inspect(files):
         missing += found.size_bytes is None
         if as_json:
             print(json.dumps(found.as_json()), flush=True)
-        else:
-            _print_inspection(found)
+        rows.append(_inspection_row(found, found.path))
+        rows += (_inspection_row(model, f"  {model.path}") for model in found.models or ())
+    if not as_json:
+        columns = ("path", "kind", "format", "bytes", "nodes", "parameters", "MACs", "remark")
+        _table(columns, rows, numbers=("bytes", "nodes", "parameters", "MACs"))
     if missing:
         sys.exit(EXIT_USAGE)
 
 
-def _print_inspection(found: api.Inspection) -> None:
-    rows = []
-    for item in (found, *(found.models or ())):
-        record = item.record
-        rows.append(
-            (
-                item.path if item is found else f"  {item.path}",
-                item.kind,
-                item.format,
-                item.size_bytes,
-                record and record.nodes,
-                record and record.parameters,
-                record and record.macs,
-                item.error,
-            )
-        )
-    _table(("path", "kind", "format", "bytes", "nodes", "parameters", "MACs", "remark"), rows)
+def _inspection_row(found: api.Inspection, name: str) -> tuple[object, ...]:
+    record = found.record
+    size = None if found.size_bytes is None else f"{found.size_bytes:,}"
+    if record is None:
+        return name, found.kind, found.format, size, None, None, None, found.error
+    bound = "≥ " if record.uncounted_nodes else ""
+    remarks = [*record.notes]
+    if record.uncounted_nodes:
+        remarks.append(f"{record.uncounted_nodes} nodes not counted")
+    if record.assumed_dimensions:
+        remarks.append("dynamic sizes taken as 1")
+    return (
+        name,
+        found.kind,
+        found.format,
+        size,
+        f"{record.nodes:,}",
+        None if record.parameters is None else f"{bound}{record.parameters:,}",
+        None if record.macs is None else f"{bound}{record.macs:,}",
+        ", ".join(remarks),
+    )
 
 
 @cli.command()
@@ -300,9 +332,8 @@ def query(folder: Path, sql: str, form: str) -> None:
     """Answer an SQL statement over the study in DIR (DuckDB's dialect)."""
     answer = api.query(folder, sql)
     if form == "csv":
-        import pyarrow.csv
-
-        pyarrow.csv.write_csv(answer, sys.stdout.buffer)
+        if sys.stdout is not None:
+            api.write_csv(answer, sys.stdout.buffer)
     elif form == "json":
         for row in answer.to_pylist():
             print(json.dumps(row, default=str))
@@ -344,7 +375,7 @@ def engines_list(as_json: bool) -> None:
 def engines_install(names: tuple[str, ...]) -> None:
     """Install engines from PyPI; without a name, the default version of each default engine."""
     output = Output(quiet=False, as_json=False)
-    for name in names or api.default_engines():
+    for name in api.engines_named(names):
         output.remark(f"Installing {name} ...")
         print(api.engines_install(name))
 
@@ -397,14 +428,13 @@ def _settings(
 
 def _numbers(text: str, wrong: str) -> tuple[int, ...]:
     parts = text.split(",")
-    if not all(part.strip().isdecimal() and int(part) > 0 for part in parts):
+    if not all(_NUMBER.fullmatch(part.strip()) and int(part) > 0 for part in parts):
         raise UsageError(wrong)
     return tuple(int(part) for part in parts)
 
 
 def _prepare_engines(settings: api.BenchSettings, install: bool, output: Output) -> None:
-    wanted = settings.engines or api.default_engines()
-    for name in api.engines_missing(wanted):
+    for name in api.engines_missing(settings.engines):
         if install:
             output.remark(f"Installing {name} ...")
             api.engines_install(name)
@@ -437,6 +467,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     try:
         code = cli.main(args=arguments and list(arguments), standalone_mode=False)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except click.exceptions.Abort:
         return _interrupted()
     except KeyboardInterrupt:
@@ -454,11 +486,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output is gone (`| head`): nothing more to say, also at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
+    except OSError as error:
+        return _failed(str(error), EXIT_STORAGE_FULL if is_storage_full(error) else EXIT_FAILED)
     return code if isinstance(code, int) else 0
 
 
 def _failed(message: str, code: int) -> int:
-    _stderr().print(f"[bold]gaugenn:[/bold] {escape(message)}", highlight=False, soft_wrap=True)
+    _stderr().print(
+        f"[bold]gaugenn:[/bold] {escape(printable(message))}", highlight=False, soft_wrap=True
+    )
     return code
 
 

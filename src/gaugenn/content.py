@@ -5,10 +5,12 @@ beside a graph, ONNX external data) are reached only through the content, so no 
 hostile file can leave the folder or package it came from.
 """
 
+import errno
 import hashlib
 import mmap
 import os
 import posixpath
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -116,9 +118,17 @@ def open_file(path: Path, name: str | None = None) -> Content:
     return Content(name=name or path.as_posix(), data=_map(path), neighbours=neighbours)
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def _map(path: Path) -> memoryview:
-    with path.open("rb") as file:
-        size = os.fstat(file.fileno()).st_size
+    # A pipe without a writer would block the opening; a device has no size and no end.
+    with open(path, "rb", opener=_open_at_once) as file:
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(errno.EINVAL, "not a regular file", str(path))
+        size = status.st_size
         if size == 0:
             return memoryview(b"")
         return memoryview(mmap.mmap(file.fileno(), size, access=mmap.ACCESS_READ))

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, is_dataclass
 from enum import StrEnum
 
 from gaugenn.errors import FormatError
+from gaugenn.graph import DataType
 
 R = typing.TypeVar("R")
 
@@ -166,6 +167,60 @@ class Evidence:
     """For classes: shipped in the package (True) or only called (False)."""
 
 
+class LayerClass(StrEnum):
+    """What kind of work a node does."""
+
+    CONVOLUTION = "convolution"
+    """Of all channels or of groups of them; transposed and deformable ones, too."""
+    DEPTHWISE_CONVOLUTION = "depthwise-convolution"
+    """Each input channel has filters of its own."""
+    DENSE = "dense"
+    """A product with a matrix of weights, or of two matrices outside attention."""
+    ACTIVATION = "activation"
+    POOLING = "pooling"
+    """A window's or an axis' maximum, mean or sum."""
+    NORMALISATION = "normalisation"
+    ATTENTION = "attention"
+    """A fused attention, and the products before and after the softmax of one that is spelled out."""
+    RECURRENT = "recurrent"
+    EMBEDDING = "embedding"
+    """Rows of a table of weights, chosen by an input."""
+    ELEMENTWISE = "elementwise"
+    QUANTISATION = "quantisation"
+    DATA_MOVEMENT = "data-movement"
+    """Elements are copied, chosen, reordered or converted."""
+    CONTROL_FLOW = "control-flow"
+    POST_PROCESSING = "post-processing"
+    """What is chosen from scores: suppression, sorting, largest index, beam search."""
+    OTHER = "other"
+    """None of these, or not known what it is."""
+
+
+class QuantizationScheme(StrEnum):
+    """How a model is quantised. How finely, see `ModelRecord.quantization_granularities`."""
+
+    NONE = "none"
+    """32- or 64-bit floats throughout."""
+    FLOAT16 = "float16"
+    """Weights of 16-bit floats, nothing in integers."""
+    WEIGHT_ONLY = "weight-only"
+    """Integer weights that are made floats before use, or block by block inside the operator."""
+    DYNAMIC_RANGE = "dynamic-range"
+    """Operators that take integer weights and float activations, which the engine scales on the fly."""
+    QDQ = "qdq"
+    """Float operators between quantise and dequantise nodes."""
+    FULL_INTEGER = "full-integer"
+    """Operators that work on integer weights and integer activations."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ElementShare:
+    """How many elements have a type."""
+
+    dtype: DataType
+    elements: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorInfo:
     """A model's input or output."""
@@ -210,6 +265,26 @@ class ModelRecord:
     weights_sha256: str | None = None
     notes: tuple[str, ...] = ()
     error: str | None = None
+    quantization: QuantizationScheme | None = None
+    """None for a model without weights, and for one that was not read."""
+    quantization_granularities: tuple[str, ...] = ()
+    """`per_tensor`, `per_axis`, `per_block`: those that the weights use, sorted."""
+    weight_elements: tuple[ElementShare, ...] = ()
+    """Weights by element type, most frequent first."""
+    dequantize_nodes: int = 0
+    """Nodes that make floats of integers or of 16-bit floats."""
+    weights_examined: int = 0
+    """Weights whose values could be looked at; the denominator of the next two."""
+    zero_weights: int = 0
+    """Exactly zero; a quantised weight at its zero point."""
+    near_zero_weights: int = 0
+    """At most 1e-9 in absolute value, zeros included."""
+    tensors_examined: int = 0
+    """Float weights of products, of at least 4,096 elements; the denominator of the next."""
+    clustered_tensors: int = 0
+    """Those with at most 256 distinct values: clustered, or floats that were integers before."""
+    compression_traces: tuple[str, ...] = ()
+    """Prefixes that compression tools leave in names, sorted: `cluster_`, `prune_`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +306,10 @@ class LayerRecord:
     output_bytes: int | None
     weights_sha256: str | None = None
     """Digest of the node's weights; None without weights or without their bytes."""
+    layer_class: LayerClass = LayerClass.OTHER
+    weights_values_sha256: str | None = None
+    """Digest of the weights' values in no order, see `gaugenn.analysis.weight_values`: alike in every
+    layout and container, and in 32- and 16-bit floats."""
 
 
 class Processor(StrEnum):
@@ -419,11 +498,15 @@ class Failure:
     stage: str
     """`discover`, `scan`, `analyse`, `plan`, `bench` or `report`."""
     subject: str
-    """Path, model digest or job digest."""
+    """Path, model digest, engine, or model digest and engine."""
     error: str
     """Name of the error's class."""
     message: str
     transient: bool
+    model_sha256: str | None = None
+    """The model that it is about, if it is about one."""
+    engine: str | None = None
+    """The engine, as `name==version`, if it is about one."""
 
 
 def digest(value: object) -> str:

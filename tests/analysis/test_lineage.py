@@ -1,9 +1,10 @@
 """Duplicates, shared architectures and fine-tuned siblings among many models."""
 
 import random
+from dataclasses import replace
 
-from gaugenn.analysis.lineage import MAXIMUM_HOLDERS, Group, Lineage, trace
-from gaugenn.records import FileKind, LayerRecord, ModelRecord
+from gaugenn.analysis.lineage import MAXIMUM_HOLDERS, Group, Lineage, Twins, trace
+from gaugenn.records import FileKind, LayerRecord, ModelRecord, QuantizationScheme
 
 
 class Census:
@@ -45,6 +46,19 @@ class Census:
             )
             for position, layer in enumerate(layers)
         ]
+
+    def describe(self, **fields: object) -> None:
+        """Changes the model that was added last; `values` are the digests of its layers' values."""
+        values = fields.pop("values", None)
+        name = self.models[-1].model_sha256
+        self.models[-1] = replace(self.models[-1], **fields)  # type: ignore[arg-type]
+        if isinstance(values, list):
+            own = [layer for layer in self.layers if layer.model_sha256 == name]
+            self.layers = [layer for layer in self.layers if layer.model_sha256 != name]
+            self.layers += [
+                replace(layer, weights_values_sha256=value)
+                for layer, value in zip(own, values, strict=True)
+            ]
 
     def trace(self) -> Lineage:
         return trace(self.models, self.layers)
@@ -128,3 +142,60 @@ def test_a_layer_in_thousands_of_models_makes_one_family_and_not_millions_of_pai
     assert len(found.families) == 1
     assert len(found.families[0]) == 2000
     assert len(found.siblings) < 2000 * MAXIMUM_HOLDERS
+
+
+def test_one_architecture_in_two_precisions_are_twins() -> None:
+    census = Census()
+    census.add("one", names("x", 5), architecture="net")
+    census.describe(quantization=QuantizationScheme.NONE)
+    census.add("two", names("y", 5), architecture="net")
+    census.describe(quantization=QuantizationScheme.FULL_INTEGER)
+    census.add("three", names("z", 5), architecture="other")
+    census.describe(quantization=QuantizationScheme.NONE)
+    census.add("four", names("w", 5), architecture="other")
+    census.describe(quantization=QuantizationScheme.NONE)
+    schemes = (QuantizationScheme.FULL_INTEGER, QuantizationScheme.NONE)
+    assert census.trace().twins == (Twins(digest="net", models=("one", "two"), schemes=schemes),)
+
+
+def test_equal_values_in_another_format_are_copies() -> None:
+    census = Census()
+    census.add("one", names("x", 10))
+    census.describe(values=names("v", 10))
+    census.add("two", names("y", 10))
+    census.describe(values=names("v", 10), format="ncnn")
+    found = census.trace()
+    assert [(pair.first, pair.second, pair.shared_layers) for pair in found.copies] == [
+        ("one", "two", 10)
+    ]
+    assert found.siblings == found.duplicates == ()
+    assert found.families == (("one", "two"),)
+
+
+def test_equal_values_in_one_format_and_precision_are_no_copies() -> None:
+    census = Census()
+    census.add("one", names("x", 10))
+    census.describe(values=names("v", 10))
+    census.add("two", names("y", 10))
+    census.describe(values=names("v", 10))
+    assert census.trace().copies == ()
+
+
+def test_narrower_floats_of_the_same_values_are_copies() -> None:
+    census = Census()
+    census.add("one", names("x", 10))
+    census.describe(values=names("v", 10), quantization=QuantizationScheme.NONE)
+    census.add("two", names("y", 10))
+    census.describe(values=names("v", 10), quantization=QuantizationScheme.FLOAT16)
+    assert len(census.trace().copies) == 1
+
+
+def test_less_than_four_fifths_of_equal_values_are_no_copy() -> None:
+    census = Census()
+    census.add("one", names("x", 10))
+    census.describe(values=names("v", 10))
+    census.add("two", names("y", 10))
+    census.describe(values=[*names("v", 7), *names("w", 3)], format="ncnn")
+    assert census.trace().copies == ()
+    census.describe(values=[*names("v", 8), *names("w", 2)])
+    assert len(census.trace().copies) == 1

@@ -6,20 +6,15 @@ import numpy as np
 import pytest
 from tests.analysis.networks import Builder, squeezenet_1_1
 
-from gaugenn.analysis import weights as weights_module
+from gaugenn.analysis import weight_values
 from gaugenn.analysis.cost import costs
 from gaugenn.analysis.fingerprint import architecture_digest, tensor_digest, weight_digest
 from gaugenn.analysis.shapes import infer_shapes
 from gaugenn.analysis.summary import summarise
-from gaugenn.analysis.weights import (
-    Scheme,
-    WeightsSummary,
-    ZeroShare,
-    summarise_weights,
-    zero_share,
-)
+from gaugenn.analysis.weight_values import ValuesSummary, WeightReader
+from gaugenn.analysis.weights import WeightsSummary, summarise_weights
 from gaugenn.graph import DataType, LazyBytes, Model, Quantization, Tensor
-from gaugenn.records import LayerRecord, ModelRecord
+from gaugenn.records import LayerRecord, ModelRecord, QuantizationScheme
 
 
 def look(model: Model) -> WeightsSummary:
@@ -50,15 +45,17 @@ def dense(weights: DataType, inputs: DataType = DataType.FLOAT32, via: int = 0) 
 @pytest.mark.parametrize(
     ("model", "scheme"),
     [
-        (dense(DataType.FLOAT32), Scheme.NONE),
-        (dense(DataType.FLOAT16), Scheme.FLOAT16),
-        (dense(DataType.INT8), Scheme.DYNAMIC_RANGE),
-        (dense(DataType.INT8, DataType.INT8), Scheme.FULL_INTEGER),
-        (dense(DataType.INT8, via=1), Scheme.WEIGHT_ONLY),
-        (dense(DataType.INT8, via=2), Scheme.QDQ),
+        (dense(DataType.FLOAT32), QuantizationScheme.NONE),
+        (dense(DataType.FLOAT16), QuantizationScheme.FLOAT16),
+        (dense(DataType.INT8), QuantizationScheme.DYNAMIC_RANGE),
+        (dense(DataType.INT8, DataType.INT8), QuantizationScheme.FULL_INTEGER),
+        (dense(DataType.INT8, via=1), QuantizationScheme.WEIGHT_ONLY),
+        (dense(DataType.INT8, via=2), QuantizationScheme.QDQ),
     ],
 )
-def test_the_scheme_follows_from_what_multiplies_with_what(model: Model, scheme: Scheme) -> None:
+def test_the_scheme_follows_from_what_multiplies_with_what(
+    model: Model, scheme: QuantizationScheme
+) -> None:
     assert look(model).scheme is scheme
 
 
@@ -78,20 +75,22 @@ def constant(values: list[float], dtype: str, **fields: object) -> Tensor:
     return replace(tensor, **fields)  # type: ignore[arg-type]
 
 
-def zeros(tensor: Tensor) -> ZeroShare:
+def zeros(tensor: Tensor) -> ValuesSummary:
     b = Builder()
     count = tensor.elements or 0
     name = b.constant(count)
     b.tensors[name] = replace(tensor, name=name, kind=b.tensors[name].kind)
     model = b.model(b.node("PRelu", [b.input(1, count), name]))
-    return zero_share(costs(model, infer_shapes(model)).weights)
+    return WeightReader().summary(costs(model, infer_shapes(model)))
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64"])
 def test_zeros_and_near_zeros_are_told_apart(dtype: str) -> None:
     found = zeros(constant([0.0, -0.0, 1.0, 1e-9 if dtype != "float16" else 1.0, -2.0], dtype))
     near = 3 if dtype != "float16" else 2
-    assert found == ZeroShare(elements=5, zeros=2, near_zeros=near, absent=0)
+    assert found == ValuesSummary(
+        examined=5, zeros=2, near_zeros=near, absent=0, tensors=0, clustered=0
+    )
 
 
 def test_a_quantised_weight_is_zero_at_its_zero_point() -> None:
@@ -101,15 +100,15 @@ def test_a_quantised_weight_is_zero_at_its_zero_point() -> None:
     name = b.constant(2, 3)
     b.tensors[name] = replace(tensor, name=name, kind=b.tensors[name].kind)
     model = b.model(b.node("Gemm", [b.input(1, 3), name], transB=1))
-    share = zero_share(costs(model, infer_shapes(model)).weights)
-    assert (share.elements, share.zeros) == (6, 3)
+    share = WeightReader().summary(costs(model, infer_shapes(model)))
+    assert (share.examined, share.zeros) == (6, 3)
 
 
 def test_zeros_are_the_same_in_chunks_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     values = np.random.default_rng(5).integers(-1, 2, 1000).astype(float).tolist()
     for dtype in ("float32", "int8"):
         whole = zeros(constant(values, dtype))
-        monkeypatch.setattr(weights_module, "CHUNK_BYTES", 64)
+        monkeypatch.setattr(weight_values, "CHUNK_BYTES", 64)
         assert zeros(constant(values, dtype)) == whole
         monkeypatch.undo()
 
@@ -117,14 +116,16 @@ def test_zeros_are_the_same_in_chunks_of_any_size(monkeypatch: pytest.MonkeyPatc
 def test_packed_integers_are_unpacked() -> None:
     packed = memoryview(bytes([0x10, 0x00, 0x0F]))
     tensor = Tensor(name="w", dtype=DataType.INT4, shape=(5,), data=packed)
-    assert zeros(tensor) == ZeroShare(elements=5, zeros=3, near_zeros=3, absent=0)
+    assert zeros(tensor) == ValuesSummary(
+        examined=5, zeros=3, near_zeros=3, absent=0, tensors=0, clustered=0
+    )
 
 
 def test_absent_weights_have_no_zeros_and_no_digest() -> None:
     model = squeezenet_1_1(Builder())
     cost = costs(model, infer_shapes(model))
-    assert zero_share(cost.weights) == ZeroShare(
-        elements=0, zeros=0, near_zeros=0, absent=1_235_496
+    assert WeightReader().summary(cost) == ValuesSummary(
+        examined=0, zeros=0, near_zeros=0, absent=1_235_496, tensors=0, clustered=0
     )
     record, layers = rows(model)
     assert record.weights_sha256 is None

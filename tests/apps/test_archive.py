@@ -1,5 +1,6 @@
 """Every trick a package can play with its zip, and the limits that hold."""
 
+import struct
 import zlib
 from collections.abc import Callable
 from typing import Any
@@ -53,6 +54,26 @@ def test_really_encrypted_data_says_so(make_zip: Make, part: Parts) -> None:
     with pytest.raises(PackageError, match="a: encrypted"):
         archive.read(archive.entries[0])
     assert bytes(archive.read(archive.entries[1])) == TEXT
+
+
+def test_a_member_before_the_start_of_a_beheaded_archive_is_unreadable(
+    make_zip: Make, part: Parts
+) -> None:
+    whole = make_zip([part(name=b"a", data=TEXT, zip64=True), part(name=b"b", data=TEXT)])
+    archive = _open(whole[10:])
+    lost, kept = archive.entries
+    for read in (lambda: archive.read(lost), lambda: archive.head(lost, 16)):
+        with pytest.raises(PackageError, match="local header at -10"):
+            read()
+    assert bytes(archive.read(kept)) == TEXT
+
+
+def test_recovered_headers_whose_names_overlap_cost_no_more_than_the_file() -> None:
+    header = struct.pack("<4s5H3I2H", b"PK\x03\x04", 20, 0, 0, 0, 0, 0, 1 << 31, 0, 60_000, 0)
+    data = header * 10_000 + bytes(60_000)
+    archive = _open(data)
+    assert sum(len(entry.name) for entry in archive.entries) <= 4 * len(data)
+    assert "limit-members" in archive.account.notes
 
 
 @pytest.mark.parametrize("deflated", [True, False])

@@ -153,7 +153,7 @@ def test_a_library_that_does_not_know_sizes_gets_them_from_the_model() -> None:
 @pytest.mark.parametrize(
     ("inputs", "reason"),
     [
-        ((image("1", "3", "?", "w"),), r"'data'.*\(1, 3, \?, w\); give its shape"),
+        ((image("1", "3", "?", "w"),), r"'data'.*\(1, 3, \?, w\); give it, batch first"),
         ((TensorInfo(name="data", dtype="float32", shape=None),), "of unknown rank"),
         ((image("1", "0"),), r"\(1, 0\)"),
         ((), "names no inputs"),
@@ -207,6 +207,8 @@ def test_a_size_that_fits_no_input_is_a_usage_error(shape: InputShape) -> None:
         {"steady_minimum_s": -1.0},
         {"launch_maximum_s": 0.0},
         {"precisions": ()},
+        {"seed": -1},
+        {"seed": 2**63},
     ],
 )
 def test_settings_that_measure_nothing_are_a_usage_error(changes: dict[str, object]) -> None:

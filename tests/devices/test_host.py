@@ -45,6 +45,18 @@ def test_a_command_returns_its_output_and_exit_code(host: HostDevice) -> None:
     assert not output.timed_out
 
 
+def test_a_pushed_file_is_found_by_a_command_wherever_the_folder_was_named_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = Path("model.bin")
+    model.write_bytes(b"weights")
+    with HostDevice(Path("work")) as device:
+        remote = device.push(model, "net/model.bin")
+        output = device.run(python(f"print(open({remote!r}).read())"))
+    assert (output.exit_code, output.stdout) == (0, "weights\n")
+
+
 def test_a_signal_is_128_and_its_number(host: HostDevice) -> None:
     for number in (9, 11):
         output = host.run(python(f"import os; os.kill(os.getpid(), {number})"))

@@ -5,7 +5,7 @@ that gives them. Nothing has to be registered.
 """
 
 import importlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -25,6 +25,8 @@ class Sample:
         source: makes the bytes, or a committed file relative to this folder.
         file_name: the name the file goes by; its suffix may matter.
         neighbours: other files of its folder by name.
+        endings: lengths after which the file is a whole, smaller file of its format: a plain
+            sequence of layers does not say how many there are.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Sample:
     source: Callable[[], bytes] | str
     file_name: str
     neighbours: Mapping[str, bytes] = field(default_factory=dict)
+    endings: Callable[[bytes], Container[int]] = lambda _data: ()
 
     def data(self) -> bytes:
         """The file's bytes."""

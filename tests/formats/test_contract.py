@@ -82,10 +82,10 @@ def test_exactly_one_reader_recognises_a_sample(sample: Sample) -> None:
 
 
 @each_sample
-def test_reading_gives_a_model_of_the_format_with_nodes(sample: Sample) -> None:
+def test_reading_gives_a_model_of_the_format_with_nodes_or_says_why_not(sample: Sample) -> None:
     model = read(sample)
     assert model.format == sample.format
-    assert any(graph.nodes for graph in model.graphs)
+    assert any(graph.nodes for graph in model.graphs) != ("weights-only" in model.notes)
     assert tuple(sorted(model.notes)) == model.notes
 
 
@@ -158,11 +158,14 @@ def test_a_truncated_file_is_a_format_error_or_the_identical_graph(sample: Sampl
     data = sample.data()
     whole = read(sample, data)
     held = weights(whole)
+    endings = sample.endings(data)
     for length in lengths(len(data)):
         try:
             model = read(sample, data[:length])
             found = weights(model)
         except FormatError:
+            continue
+        if length in endings:
             continue
         assert model.graphs == whole.graphs, f"cut after {length} of {len(data)} bytes"
         assert found == held, f"cut after {length} of {len(data)} bytes"

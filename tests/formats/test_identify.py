@@ -163,6 +163,26 @@ def test_reading_what_is_no_model_says_what_it_is() -> None:
         ("a.tflite", b"\xef\xbb\xbf\n <HTML><body>404", "an HTML page"),
         ("a.tflite", b"<?xml version='1.0'?><a/>", "an XML document"),
         ("a.tflite", b"hello world\n", "text"),
+        (
+            "base/resources.pb",
+            b"\x12\xdb\xc1\x1b\n\x02\x08\x7f\x12\x0bcom.example",
+            "an Android resource table in protobuf form",
+        ),
+        (
+            "resources.pb",
+            b"\n\xc4\x0f\n\xc1\x0f\x01\x00\x1c\x00\xc1\x07\x00\x00",
+            "an Android resource table in protobuf form",
+        ),
+        (
+            "graph.pbtxt",
+            b'input_stream: "x"\nnode {\n  calculator: "FlowLimiterCalculator"\n}\n',
+            "a MediaPipe graph, a pipeline of calculators around models that lie elsewhere",
+        ),
+        (
+            "graph.pb",
+            b"\n\x1f\x12\x15FlowLimiterCalculator\x1a\x05image",
+            "a MediaPipe graph, a pipeline of calculators around models that lie elsewhere",
+        ),
         ("a.tflite", "Gr\u00fc\u00dfe\n".encode(), "text"),
         ("a.tflite", PIXEL, "a PNG image"),
         ("a.tflite", b"\xff\xd8\xff\xe0" + bytes(90), "a JPEG image"),

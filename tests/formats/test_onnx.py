@@ -804,3 +804,14 @@ def test_no_other_file_of_the_corpus_is_claimed() -> None:
 def test_the_truncated_file_of_the_corpus_tells_what_is_missing() -> None:
     with pytest.raises(FormatError, match="970723 bytes or more are missing"):
         OnnxReader().read(open_file(Path(str(CORPUS), "adversarial", "onnx_truncated.onnx")))
+
+
+@pytest.mark.parametrize("kind", ["graph", "function"])
+def test_an_input_without_a_name_is_a_format_error(kind: str) -> None:
+    made = samples.functions()
+    if kind == "graph":
+        made.graph.input[0].name = ""
+    else:
+        made.functions[0].input[0] = ""
+    with pytest.raises(FormatError, match=f"a {kind} input without a name"):
+        read(made)

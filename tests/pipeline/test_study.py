@@ -4,18 +4,29 @@ import json
 import os
 import random
 import resource
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import pytest
 from tests.pipeline import packages
 
 from gaugenn import api
+from gaugenn.errors import LimitError, StorageFullError
+from gaugenn.execute import Outcome
+from gaugenn.execute.local import LocalPool
+from gaugenn.pipeline import inspect as inspecting
+from gaugenn.pipeline.scan import as_failure
 from gaugenn.store import Study
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 # What a run measures differs from run to run; what it finds must not.
 TABLES = {
@@ -281,6 +292,41 @@ def test_the_api_has_the_verbs(apps: Path, tmp_path: Path) -> None:
     assert api.report(tmp_path / "s").read_text().startswith("<!DOCTYPE html>")
 
 
+def test_models_run_in_a_study_with_a_relative_path(apps: Path, tmp_path: Path) -> None:
+    arguments = ("study", apps / "good.apk", "--out", "s", "--engine", "null", "--launches", 1)
+    done = _run(*arguments, "--json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    summary = json.loads(done.stdout)
+    assert (summary["launches_ok"], summary["jobs_measured"]) == (2, 2)
+
+
+def test_an_engine_that_was_named_but_is_not_there_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(packages.onnx_model())
+    done = _run("study", tmp_path / "a.onnx", "--out", tmp_path / "s", "--engine", "litert==0.0.1")
+    assert done.returncode == 1
+    assert "gaugenn engines install litert==0.0.1" in done.stderr
+    done = _run("study", tmp_path / "a.onnx", "--out", tmp_path / "s", "--engine", "nosuch")
+    assert done.returncode == 2
+    assert "there is no engine 'nosuch'; there are: litert" in done.stderr
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_size_that_fits_no_open_input_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(packages.onnx_model())
+    options = ("--out", tmp_path / "s", "--engine", "null", "--input-shape", "x=1,2")
+    done = _run("study", tmp_path / "a.onnx", *options)
+    assert done.returncode == 2
+    assert "no model leaves the size of an input 'x' open" in done.stderr
+
+
+def test_lists_are_json_in_a_csv(study: Path) -> None:
+    sql = (
+        "SELECT list(format ORDER BY format) AS formats, 1 AS one FROM models WHERE kind = 'model'"
+    )
+    done = _run("query", study, sql, "--format", "csv")
+    assert done.stdout.splitlines()[1].startswith('"[""ncnn"", ""onnx""')
+
+
 def test_a_file_that_the_user_named_has_a_row_whatever_it_is(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("neither this nor that")
     result = api.scan([tmp_path / "notes.txt"], tmp_path / "s", workers=1)
@@ -320,3 +366,86 @@ def test_inspect_prints_one_object_a_file_in_order(apps: Path) -> None:
 
 def test_inspect_exits_0_when_every_file_was_looked_at(apps: Path) -> None:
     assert _run("inspect", apps / "words.tflite", apps / "empty.apk").returncode == 0
+
+
+def test_inspect_says_that_a_pipe_is_no_file_instead_of_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.onnx")
+    done = _run("inspect", "--json", tmp_path / "pipe.onnx", "/dev/zero", timeout=30)
+    assert done.returncode == 2
+    errors = [json.loads(line)["error"] for line in done.stdout.splitlines()]
+    assert errors == ["cannot be read: not a regular file"] * 2
+
+
+def test_a_reader_that_breaks_costs_inspect_one_file_only(
+    apps: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_content: object) -> object:
+        raise KeyError("broken reader")
+
+    monkeypatch.setattr(inspecting, "lone_candidate", broken)
+    first, second = api.inspect([apps / "lone.onnx", apps / "good.apk"])
+    assert "KeyError('broken reader')" in str(first.error)
+    assert second.kind == "package"
+
+
+def test_a_study_inside_the_scanned_folder_does_not_find_itself(apps: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "apps"
+    folder.mkdir()
+    shutil.copy(apps / "good.apk", folder)
+    first = api.scan([folder], folder / "study", workers=1)
+    second = api.scan([folder], folder / "study", workers=1)
+    assert second.summary == first.summary
+    assert _ask(folder / "study", "SELECT parse_filename(path) FROM apps") == [("good.apk",)]
+
+
+def test_a_changed_model_file_is_not_measured_and_its_failure_has_one_row(
+    apps: Path, tmp_path: Path
+) -> None:
+    folder = api.scan([apps / "lone.onnx"], tmp_path / "s", workers=1).study
+    (blob,) = (folder / "blobs").glob("??/*")
+    blob.write_bytes(blob.read_bytes() + b"!")
+    api.bench(folder, api.BenchSettings(engines=("null",), launches=2))
+    ((status, reason),) = _ask(folder, "SELECT status, reason FROM runs")
+    assert status == "refused"
+    assert "was changed" in str(reason)
+    shutil.rmtree(folder / "tables" / "models")
+    for _ in range(2):
+        api.scan([apps / "lone.onnx"], folder, workers=1)
+    assert _ask(folder, "SELECT stage, error FROM all_failures") == [("analyse", "StoreError")]
+
+
+def test_damaged_tables_and_journals_are_store_errors(apps: Path, tmp_path: Path) -> None:
+    folder = api.scan([apps / "good.apk"], tmp_path / "s", workers=1).study
+    batch = folder / "journal" / "batch"
+    batch.mkdir()
+    (batch / "COMMIT.json").write_text("{")
+    done = _run("scan", apps / "good.apk", "--out", folder)
+    assert done.returncode == 1
+    assert "COMMIT.json cannot be read" in done.stderr
+    assert "Traceback" not in done.stderr
+    shutil.rmtree(batch)
+    for part in (folder / "tables" / "models").iterdir():
+        os.truncate(part, 100)
+    for command in (("scan", apps, "--out", folder), ("query", folder, "SELECT 1 FROM models")):
+        done = _run(*command)
+        assert done.returncode == 1
+        assert "cannot be read" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_blob_without_room_ends_the_scan_and_is_no_failure_of_its_package(
+    apps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FullPool(LocalPool):
+        def map(self, _function: Callable[[T], R], items: Iterable[T]) -> Iterator[Outcome[T, R]]:
+            for item in items:
+                yield Outcome(item=item, value=None, error=StorageFullError("no room"))
+
+    folder = tmp_path / "s"
+    with monkeypatch.context() as patch:
+        patch.setattr(api, "LocalPool", FullPool)
+        with pytest.raises(StorageFullError):
+            api.scan([apps / "good.apk"], folder, workers=1)
+    assert _ask(folder, "SELECT * FROM all_failures") == []
+    assert as_failure("scan", "x", StorageFullError("no room")).transient
+    assert not as_failure("scan", "x", LimitError("bomb")).transient

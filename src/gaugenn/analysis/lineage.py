@@ -4,20 +4,31 @@ Thresholds of this tool after the 2021 study "Smart at what cost? Characterising
 networks in the wild": layers are compared by the digests of their weights; two models are fine-tuned
 siblings when they share at least 20 % of their weighted layers, or differ in at most three.
 
+Two relations look past the bytes. **Twins** are one architecture with another quantisation: the
+digest of an architecture leaves element types and (de)quantise nodes out, so a float network and its
+quantised form share it, but so do two networks of that architecture that were trained apart.
+**Copies** have the values of their layers in common although their files do not: another format,
+another layout, 16 instead of 32 bits; see `weight_values` for what that digest cannot see, first of
+all batch normalisation that only one converter folded into the weights.
+
 **Source:** https://arxiv.org/abs/2109.13963
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from gaugenn.records import LayerRecord, ModelRecord
+from gaugenn.records import LayerRecord, ModelRecord, QuantizationScheme
 
 SHARED_LAYERS = 0.20
 """Share of weighted layers (of the model that has more) that makes two models siblings."""
 
 DIFFERENT_LAYERS = 3
 """Models that differ in no more weighted layers are siblings, too."""
+
+COPIED_LAYERS = 0.80
+"""Share of weighted layers (of the model that has more) with equal values that makes two models copies.
+Less than all, because one converter merges or drops layers that another keeps."""
 
 SMALLEST_LAYER = 16
 """Layers with fewer parameters (a scale, a mean) are alike by chance and are not compared."""
@@ -38,6 +49,21 @@ class Group:
 
     digest: str
     models: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Twins:
+    """Models of one architecture that are quantised in different ways.
+
+    Attributes:
+        digest: the architecture's.
+        models: `model_sha256` of each, sorted.
+        schemes: their quantisation schemes, sorted; at least two.
+    """
+
+    digest: str
+    models: tuple[str, ...]
+    schemes: tuple[QuantizationScheme, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,13 +104,18 @@ class Lineage:
         architectures: same architecture, whatever the weights.
         siblings: fine-tuned pairs among models that are no duplicates, strongest first; of duplicates
             only the first model appears. Not every pair of a large family is listed.
-        families: models that siblings and duplicates connect, largest first.
+        families: models that siblings, duplicates and copies connect, largest first.
+        twins: same architecture, different quantisation.
+        copies: pairs with the same values in other files: of two formats, or of two widths of floats;
+            strongest first. Their layers are counted as those of siblings are.
     """
 
     duplicates: tuple[Group, ...]
     architectures: tuple[Group, ...]
     siblings: tuple[Sibling, ...]
     families: tuple[tuple[str, ...], ...]
+    twins: tuple[Twins, ...] = ()
+    copies: tuple[Sibling, ...] = ()
 
 
 def trace(models: Iterable[ModelRecord], layers: Iterable[LayerRecord]) -> Lineage:
@@ -105,13 +136,51 @@ def trace(models: Iterable[ModelRecord], layers: Iterable[LayerRecord]) -> Linea
     architectures = _groups(
         (m.architecture_sha256, m.model_sha256) for m in known if m.architecture_sha256
     )
-    copies = {copy for group in duplicates for copy in group.models[1:]}
-    digests = _layer_digests({m.model_sha256 for m in known} - copies, layers)
-    siblings = _siblings(digests)
-    families = _families(siblings, duplicates)
+    layers = tuple(layers)
+    repeated = {model for group in duplicates for model in group.models[1:]}
+    distinct = {m.model_sha256: m for m in known if m.model_sha256 not in repeated}
+    siblings = _pairs(_layer_digests(distinct, layers, _weights_digest), _are_siblings)
+
+    def are_copies(pair: Sibling) -> bool:
+        first, second = distinct[pair.first], distinct[pair.second]
+        elsewhere = first.format != second.format or first.quantization != second.quantization
+        return elsewhere and pair.share >= COPIED_LAYERS
+
+    copies = _pairs(_layer_digests(distinct, layers, _values_digest), are_copies)
     return Lineage(
-        duplicates=duplicates, architectures=architectures, siblings=siblings, families=families
+        duplicates=duplicates,
+        architectures=architectures,
+        siblings=siblings,
+        families=_families((*siblings, *copies), duplicates),
+        twins=_twins(architectures, distinct),
+        copies=copies,
     )
+
+
+def _weights_digest(layer: LayerRecord) -> str | None:
+    return layer.weights_sha256
+
+
+def _values_digest(layer: LayerRecord) -> str | None:
+    return layer.weights_values_sha256
+
+
+def _are_siblings(pair: Sibling) -> bool:
+    return pair.share >= SHARED_LAYERS or pair.different_layers <= DIFFERENT_LAYERS
+
+
+def _twins(architectures: Iterable[Group], models: Mapping[str, ModelRecord]) -> tuple[Twins, ...]:
+    found: list[Twins] = []
+    for group in architectures:
+        scheme_of = {
+            name: scheme
+            for name in group.models
+            if name in models and (scheme := models[name].quantization) is not None
+        }
+        schemes = tuple(sorted(set(scheme_of.values())))
+        if len(schemes) > 1:
+            found.append(Twins(digest=group.digest, models=tuple(scheme_of), schemes=schemes))
+    return tuple(found)
 
 
 def _groups(pairs: Iterable[tuple[str, str]]) -> tuple[Group, ...]:
@@ -122,18 +191,24 @@ def _groups(pairs: Iterable[tuple[str, str]]) -> tuple[Group, ...]:
     return tuple(sorted(groups, key=lambda group: (-len(group.models), group.digest)))
 
 
-def _layer_digests(models: set[str], layers: Iterable[LayerRecord]) -> Mapping[str, Counter[str]]:
-    """How often each model has a layer with the same weights."""
+def _layer_digests(
+    models: Iterable[str],
+    layers: Iterable[LayerRecord],
+    digest_of: Callable[[LayerRecord], str | None],
+) -> Mapping[str, Counter[str]]:
+    """How often each model has a layer with the same digest."""
     found: dict[str, Counter[str]] = {model: Counter() for model in sorted(models)}
     for layer in layers:
-        if layer.weights_sha256 and layer.parameters >= SMALLEST_LAYER:
-            counts = found.get(layer.model_sha256)
-            if counts is not None:
-                counts[layer.weights_sha256] += 1
+        digest = digest_of(layer)
+        counts = found.get(layer.model_sha256)
+        if digest and counts is not None and layer.parameters >= SMALLEST_LAYER:
+            counts[digest] += 1
     return found
 
 
-def _siblings(digests: Mapping[str, Counter[str]]) -> tuple[Sibling, ...]:
+def _pairs(
+    digests: Mapping[str, Counter[str]], is_wanted: Callable[[Sibling], bool]
+) -> tuple[Sibling, ...]:
     holders: defaultdict[str, list[str]] = defaultdict(list)
     found: list[Sibling] = []
     for model, counts in digests.items():
@@ -152,7 +227,7 @@ def _siblings(digests: Mapping[str, Counter[str]]) -> tuple[Sibling, ...]:
                 first_layers=digests[first].total(),
                 second_layers=digests[second].total(),
             )
-            if pair.share >= SHARED_LAYERS or pair.different_layers <= DIFFERENT_LAYERS:
+            if is_wanted(pair):
                 found.append(pair)
     return tuple(sorted(found, key=lambda pair: (-pair.share, pair.first, pair.second)))
 

@@ -1,17 +1,25 @@
 """A model as rows: one for itself, one per node."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator
 
-from gaugenn.analysis._parameters import Weight
 from gaugenn.analysis.cost import ModelCost, NodeCost, costs
-from gaugenn.analysis.fingerprint import architecture_digest, combined_digest, tensor_digest
+from gaugenn.analysis.fingerprint import architecture_digest
+from gaugenn.analysis.layers import layer_classes
 from gaugenn.analysis.shapes import InferredShapes, infer_shapes
+from gaugenn.analysis.weight_values import WeightReader
 from gaugenn.analysis.weights import summarise_weights
-from gaugenn.graph import Graph, Model, Tensor
-from gaugenn.records import FileKind, LayerRecord, ModelRecord, TensorInfo
+from gaugenn.graph import Graph, Model, Node, Tensor, TensorKind
+from gaugenn.records import FileKind, LayerClass, LayerRecord, ModelRecord, TensorInfo
 
-Key = tuple[int | str, ...]
-"""See `Weight.key`."""
+_TRACE = re.compile(r"(?:^|[/;])(cluster_|prune_)")
+"""What TensorFlow's Model Optimization Toolkit puts before the names of layers that it wraps.
+
+**Source:** https://www.tensorflow.org/model_optimization/guide
+"""
+
+_DEQUANTIZE = frozenset({"DEQUANTIZE", "Dequantize"})
+"""As formats spell it; some of them become `Cast`, because they widen 16-bit floats."""
 
 _LARGEST = (1 << 63) - 1
 """What a column of 64-bit integers holds. Larger numbers come from contradictory files only."""
@@ -20,7 +28,7 @@ _LARGEST = (1 << 63) - 1
 def summarise(
     model: Model, *, model_sha256: str, size_bytes: int
 ) -> tuple[ModelRecord, tuple[LayerRecord, ...]]:
-    """Counts a model. Reads every weight once, for the digests.
+    """Counts a model. Reads every weight once.
 
     Args:
         model: as read.
@@ -35,12 +43,21 @@ def summarise(
     shapes = infer_shapes(model)
     cost = costs(model, shapes)
     stored = summarise_weights(model, shapes, cost)
-    digests: dict[Key, str | None] = {}
+    classes = layer_classes(model, shapes)
+    reader = WeightReader()
     layers = tuple(
-        _layer(model, model_sha256, graph, position, cost.nodes[graph][position], digests)
+        _layer(
+            model,
+            model_sha256,
+            (graph, position),
+            cost.nodes[graph][position],
+            classes[graph][position],
+            reader,
+        )
         for graph in range(len(model.graphs))
         for position in range(len(model.graphs[graph].nodes))
     )
+    values = reader.summary(cost)
     record = ModelRecord(
         model_sha256=model_sha256,
         kind=FileKind.MODEL,
@@ -64,29 +81,33 @@ def summarise(
         uncounted_nodes=cost.uncounted_nodes,
         assumed_dimensions=bool(shapes.assumed),
         architecture_sha256=architecture_digest(model, shapes),
-        weights_sha256=_digest(cost.weights, digests),
+        weights_sha256=reader.digest(cost.weights),
         notes=_notes(model, shapes, cost),
+        quantization=stored.scheme if stored.weights else None,
+        quantization_granularities=stored.granularities,
+        weight_elements=stored.weights,
+        dequantize_nodes=sum(
+            _is_dequantize(node) for graph in model.graphs for node in graph.nodes
+        ),
+        weights_examined=values.examined,
+        zero_weights=values.zeros,
+        near_zero_weights=values.near_zeros,
+        tensors_examined=values.tensors,
+        clustered_tensors=values.clustered,
+        compression_traces=_traces(model),
     )
     return record, layers
-
-
-def _digest(weights: Sequence[Weight], digests: dict[Key, str | None]) -> str | None:
-    """The digest of some weights; each weight is read once, however many layers share it."""
-    keys = [weight.key for weight in weights]
-    for key, weight in zip(keys, weights, strict=True):
-        if key not in digests:
-            digests[key] = tensor_digest(weight.tensor)
-    return combined_digest([digests[key] for key in keys])
 
 
 def _layer(
     model: Model,
     model_sha256: str,
-    graph: int,
-    position: int,
+    place: tuple[int, int],
     cost: NodeCost,
-    digests: dict[Key, str | None],
+    layer_class: LayerClass,
+    reader: WeightReader,
 ) -> LayerRecord:
+    graph, position = place
     node = model.graphs[graph].nodes[position]
     shape = cost.output_shape
     return LayerRecord(
@@ -103,7 +124,9 @@ def _layer(
         weights_bytes=_bounded(cost.weights_bytes) or 0,
         output_shape=None if shape is None or max(shape, default=0) > _LARGEST else shape,
         output_bytes=_bounded(cost.output_bytes),
-        weights_sha256=_digest(cost.weights, digests),
+        weights_sha256=reader.digest(cost.weights),
+        layer_class=layer_class,
+        weights_values_sha256=reader.values_digest(cost.weights),
     )
 
 
@@ -122,8 +145,23 @@ def _info(tensor: Tensor) -> TensorInfo:
 
 def _notes(model: Model, shapes: InferredShapes, cost: ModelCost) -> tuple[str, ...]:
     notes = {*model.notes, *(note.value for note in shapes.notes)}
-    if any(weight.tensor.data is None for weight in cost.weights):
+    held = (w.tensor for w in cost.weights if w.tensor.kind is TensorKind.CONSTANT)
+    if any(tensor.data is None for tensor in held):
         notes.add("weights-absent")
     if cost.has_unknown_trips:
         notes.add("unbounded-loop")
     return tuple(sorted(notes))
+
+
+def _is_dequantize(node: Node) -> bool:
+    return node.operator == "DequantizeLinear" or node.source_operator in _DEQUANTIZE
+
+
+def _traces(model: Model) -> tuple[str, ...]:
+    return tuple(sorted({found for name in _names(model) for found in _TRACE.findall(name)}))
+
+
+def _names(model: Model) -> Iterator[str]:
+    for graph in model.graphs:
+        yield from graph.tensors
+        yield from (node.name for node in graph.nodes)

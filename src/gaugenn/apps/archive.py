@@ -216,7 +216,7 @@ class Archive:
     def _data_start(self, entry: Entry) -> int:
         """Where the data begins. The local header's lengths count, the central ones may differ."""
         data, offset = self._data, entry.offset
-        if offset + _LOCAL.size > data.nbytes:
+        if not 0 <= offset <= data.nbytes - _LOCAL.size:
             raise PackageError(
                 f"{entry.name}: local header at {offset}, archive ends at {data.nbytes}"
             )
@@ -443,6 +443,7 @@ class Archive:
         data = self._data[:stop] if stop is not None else self._data
         at = 0
         room = self._room()
+        names_room = data.nbytes  # real names do not overlap, so that all of them fit in the file
         pattern = re.compile(re.escape(LOCAL_MAGIC))
         while room > 0:
             match = pattern.search(data, at)
@@ -456,6 +457,10 @@ class Archive:
             at = offset + 4
             if start > data.nbytes or not names:
                 continue
+            names_room -= names
+            if names_room < 0:
+                self.account.note("limit-members")
+                return
             name = bytes(data[offset + _LOCAL.size : offset + _LOCAL.size + names])
             if _UNKNOWN32 in (compressed, size):
                 extra = bytes(data[start - extras : start])

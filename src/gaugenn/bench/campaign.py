@@ -17,7 +17,7 @@ from pathlib import Path
 
 from gaugenn.devices import Device, Output, working_name
 from gaugenn.engines import Engine, _environments, load_engine
-from gaugenn.errors import DeviceError, EngineError, FormatError, UsageError
+from gaugenn.errors import DeviceError, EngineError, FormatError, StoreError, UsageError
 from gaugenn.records import Environment, Job, JobRecord, Run, RunStatus, Timings
 
 ATTEMPTS = {
@@ -96,10 +96,10 @@ def campaign(
 ) -> Iterator[Run]:
     """Launches jobs and yields each run as it ends; store it before asking for the next.
 
-    A model with a missing file, or with one that cannot have its name on the device, is refused like
-    one that its engine refuses. After a refusal, or the second crash, time-out or garbled answer, a
-    job is not launched again: the runs that were yielded say why. Stopping the iteration, also by an
-    interrupt, leaves no process.
+    A model with a missing or changed file, or with one that cannot have its name on the device, is
+    refused like one that its engine refuses. After a refusal, or the second crash, time-out or
+    garbled answer, a job is not launched again: the runs that were yielded say why. Stopping the
+    iteration, also by an interrupt, leaves no process.
 
     Args:
         jobs: what to launch, and how often.
@@ -165,7 +165,7 @@ def _launch(
         output = device.run(argv, timeout_s=time_limit_s(job))
     except DeviceError as error:
         outcome = _Outcome(status=RunStatus.LOST, reason=str(error))
-    except UsageError as error:
+    except (StoreError, UsageError) as error:
         outcome = _Outcome(status=RunStatus.REFUSED, reason=str(error))
     else:
         outcome = _outcome(engine, job, output)

@@ -65,6 +65,8 @@ class Settings:
             raise UsageError("a plan needs at least one launch and one steady inference")
         if min(self.warmup_minimum_count, self.warmup_minimum_s, self.steady_minimum_s) < 0:
             raise UsageError("counts and times cannot be negative")
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"the seed must be from 0 to 2**63 - 1, not {self.seed}")
         if self.launch_maximum_s <= 0:
             raise UsageError("a launch needs some time: launch_maximum_s must be above 0")
 
@@ -133,13 +135,12 @@ def plan(
         able = [e for e in engines if e.engine.loads(model.format)]
         if not able:
             reason = f"none of the engines reads {model.format} files: {_labels(engines)}"
-            failures.append(_failure(model.model_sha256, reason))
+            failures.append(_failure(model, None, reason))
         for chosen in able:
-            subject = f"{model.model_sha256} {chosen.label}"
             try:
                 made = list(_jobs(model, chosen, settings, shapes))
             except EngineError as error:
-                failures.append(_failure(subject, str(error)))
+                failures.append(_failure(model, chosen, str(error)))
                 continue
             for job in made:
                 name = job.job_sha256
@@ -223,7 +224,7 @@ def _all_shapes(
                 stated = "of unknown rank" if sizes is None else f"({', '.join(sizes)})"
                 raise EngineError(
                     f"{engine.title} needs every size of input {tensor.name!r}, the file says "
-                    f"{stated}; give its shape, batch first"
+                    f"{stated}; give it, batch first: --input-shape {tensor.name}=1,..."
                 )
             shape = InputShape(name=tensor.name, shape=tuple(int(size) for size in sizes))
         whole.append(shape)
@@ -232,10 +233,13 @@ def _all_shapes(
     return tuple(whole)
 
 
-def _failure(subject: str, message: str) -> Failure:
+def _failure(model: ModelRecord, chosen: EngineVersion | None, message: str) -> Failure:
+    engine = None if chosen is None else chosen.label
     return Failure(
         stage="plan",
-        subject=subject,
+        subject=model.model_sha256 if engine is None else f"{model.model_sha256} {engine}",
+        model_sha256=model.model_sha256,
+        engine=engine,
         error=EngineError.__name__,
         message=message,
         transient=False,

@@ -22,8 +22,9 @@ from gaugenn.devices import Device, Output, working_name
 from gaugenn.errors import DeviceError, StorageFullError, UsageError, is_storage_full
 from gaugenn.records import Environment, digest
 
-KEPT_VARIABLES = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL")
-"""What a command inherits. All else could change its speed: thread counts, allocators, preloads."""
+KEPT_VARIABLES = ("PATH", "TMPDIR", "LANG", "LC_ALL")
+"""What a command inherits; all else could change its speed: thread counts, allocators, preloads.
+Its home is the working folder, where libraries may leave what they like."""
 
 STDOUT_LIMIT_BYTES = 16 << 20
 STDERR_LIMIT_BYTES = 1 << 20
@@ -56,7 +57,9 @@ class HostDevice(Device):
         try:
             if self._folder is not None:
                 self._folder.mkdir(parents=True, exist_ok=True)
-            self._work = Path(tempfile.mkdtemp(prefix="gaugenn-", dir=self._folder))
+            # Absolute, since commands get these paths and run in the working folder itself.
+            folder = self._folder.absolute() if self._folder is not None else None
+            self._work = Path(tempfile.mkdtemp(prefix="gaugenn-", dir=folder)).absolute()
         except OSError as error:
             raise _broken(error, "cannot make a working folder") from error
         return self
@@ -110,7 +113,7 @@ class HostDevice(Device):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=self._working_folder(),
-                env={**variables, **(environment or {})},
+                env={**variables, "HOME": str(self._working_folder()), **(environment or {})},
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:

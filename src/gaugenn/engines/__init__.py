@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import ClassVar
 
 from gaugenn import plugins
+from gaugenn.errors import UsageError
 from gaugenn.records import Job, ModelRecord, Precision, Processor, Timings, TimingSemantics
 
 
@@ -95,4 +96,7 @@ def load_engine(name: str) -> Engine:
     Raises:
         UsageError: there is none; the message lists those there are.
     """
+    known = plugins.names(__name__)
+    if name not in known:
+        raise UsageError(f"there is no engine {name!r}; there are: {', '.join(known)}")
     return plugins.load(__name__, name, Engine)()  # type: ignore[type-abstract]

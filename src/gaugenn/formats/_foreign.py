@@ -74,6 +74,25 @@ _MAGICS: tuple[tuple[int, bytes, str], ...] = (
 https://www.iana.org/assignments/media-types and https://source.android.com/docs/core/runtime/dex-format.
 """
 
+_RESOURCE_TABLE = re.compile(
+    rb"\n[\x80-\xff]{0,4}[\x00-\x7f]\n[\x80-\xff]{0,4}[\x00-\x7f]\x01\x00\x1c\x00"
+    rb"|\x12[\x80-\xff]{0,4}[\x00-\x7f]\n\x02\x08[\x01-\x7f]\x12[\x01-\x7f][A-Za-z]\w*\."
+)
+"""A pool of strings, itself in Android's binary form, or a package with a number and a name.
+**Source:** https://android.googlesource.com/platform/frameworks/base/+/main/tools/aapt2/Resources.proto
+"""
+
+_PIPELINE = re.compile(
+    rb"\n[\x80-\xff]{0,4}[\x00-\x7f](?:\n[\x00-\x7f][ -~]+)?\x12[\x00-\x7f]\w+Calculator"
+)
+_PIPELINE_TEXT = re.compile(
+    rb"^\s*(?:node\s*:?\s*\{\s*(?:name:\s*\S+\s+)?)?calculator\s*:", re.MULTILINE
+)
+"""The first node of a graph, in both forms. **Source:**
+https://github.com/google-ai-edge/mediapipe/blob/master/mediapipe/framework/calculator.proto"""
+
+_MEDIAPIPE = "a MediaPipe graph, a pipeline of calculators around models that lie elsewhere"
+
 _MARKUP = (b"<!doctype html", b"<html", b"<head", b"<body")
 _TEXT_CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1b")
 _VOCABULARY = re.compile(rb"(?:^|\n)(?:\[PAD\]|\[UNK\]|<unk>|<s>|<pad>)\r?\n")
@@ -111,6 +130,10 @@ def describe(head: bytes, size_bytes: int) -> str | None:
         return "a BMP image"
     if b"http://schemas.android.com/" in head[:512] and not _is_text(head):
         return "an Android resource in protobuf form"
+    if _RESOURCE_TABLE.match(head):
+        return "an Android resource table in protobuf form"
+    if _PIPELINE.match(head):
+        return _MEDIAPIPE
     if head.startswith(b"\n") and b"<unk>\x15" in head[:64]:
         return "a SentencePiece vocabulary"
     if _is_zlib(head):
@@ -125,6 +148,8 @@ def _describe_text(head: bytes, size_bytes: int) -> str:
         return "an HTML page"
     if lower.startswith((b"<?xml", b"<")):
         return "an HTML page" if b"<html" in lower else "an XML document"
+    if b"calculator" in text and b"node" in text and _PIPELINE_TEXT.search(text):
+        return _MEDIAPIPE
     if _VOCABULARY.search(text[:512]):
         return "a vocabulary list"
     if text[:1] in (b"{", b"["):

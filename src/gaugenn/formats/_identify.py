@@ -99,6 +99,7 @@ def identify(content: Content) -> Identification:
     if early is not None:
         return early if early.wrapping is None else _unwrapped(content, head, early)
     suffix = _candidates.nomination(content.name, _suffixes())
+    claimed = _claimants(content.name, head)
     if _foreign.pointer_size_bytes(head) is None:
         owners = tuple(_owners(content))
         if owners:
@@ -108,6 +109,8 @@ def identify(content: Content) -> Identification:
                 reason=f"weights of {owners[0][1]}",
                 nominated=True,
             )
+    if claimed:
+        return Identification(kind=FileKind.MODEL, formats=claimed, nominated=True)
     model_like = _candidates.is_model_like(content.name)
     what = _foreign.describe(head, content.size_bytes)
     named = suffix is not None or model_like
@@ -133,15 +136,15 @@ def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | N
     Returns:
         The same as `identify` would, or None where that needs the whole file or its neighbours.
     """
-    claimed = _claims(name, head)
-    if claimed:
+    claimed = _claimants(name, head)
+    if claimed and not any(_may_be_half(name, format_) for format_ in claimed):
         return Identification(kind=FileKind.MODEL, formats=claimed, nominated=True)
-    wrapped = _proven(name, head)
+    wrapped = None if claimed else _proven(name, head)
     if wrapped is not None:
         return Identification(
             kind=FileKind.MODEL, formats=wrapped.formats, nominated=True, wrapping=wrapped.name
         )
-    if name.lower().endswith(_weights_suffixes()):
+    if claimed or name.lower().endswith(_weights_suffixes()):
         return None
     suffix = _candidates.nomination(name, _suffixes())
     model_like = _candidates.is_model_like(name)
@@ -153,6 +156,18 @@ def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | N
     if what is None and model_like and (is_random(memoryview(head)) or _may_hide(name, head)):
         return None
     return _foreign_file(suffix, what or "nothing that a reader recognises")
+
+
+def _claimants(name: str, head: bytes) -> tuple[str, ...]:
+    """The readers that claim the bytes."""
+    return tuple(n for n, reader in readers().items() if reader.sniff(name, head))
+
+
+def _may_be_half(name: str, format_: str) -> bool:
+    """Whether a file that is a model by itself may belong to a graph of its format beside it."""
+    reader = readers()[format_]
+    weights = reader.weights_suffixes
+    return not set(weights).isdisjoint(reader.suffixes) and name.lower().endswith(weights)
 
 
 def is_nominated(name: str) -> bool:
@@ -201,10 +216,6 @@ def read_model(content: Content) -> Model:
     raise FormatError(f"{content.name}: none of {len(failures)} formats fits: {told}")
 
 
-def _claims(name: str, head: bytes) -> tuple[str, ...]:
-    return tuple(n for n, reader in readers().items() if reader.sniff(name, head))
-
-
 def _magics() -> tuple[Magic, ...]:
     return tuple(magic for reader in readers().values() for magic in reader.magics)
 
@@ -214,7 +225,7 @@ def _proven(name: str, head: bytes) -> _wrappings.Wrapped | None:
     named = _candidates.nomination(name, _suffixes()) is not None
     return _wrappings.proven(
         head,
-        lambda inner: _claims(name, inner),
+        lambda inner: _claimants(name, inner),
         _magics(),
         named=named or _candidates.is_model_like(name),
     )
@@ -233,14 +244,14 @@ def _unwrapped(content: Content, head: bytes, early: Identification) -> Identifi
 
 def _may_hide(name: str, head: bytes) -> bool:
     """Whether only the whole file can tell that there is no wrapped model in it."""
-    doubtful = _wrappings.doubtful(head, lambda inner: _claims(name, inner), _magics())
+    doubtful = _wrappings.doubtful(head, lambda inner: _claimants(name, inner), _magics())
     return next(doubtful, None) is not None
 
 
 def _hidden(content: Content) -> Identification | None:
     """A wrapped model that proves to be one by being read."""
     deep = _wrappings.deep_head(content)
-    found = _wrappings.doubtful(deep, lambda inner: _claims(content.name, inner), _magics())
+    found = _wrappings.doubtful(deep, lambda inner: _claimants(content.name, inner), _magics())
     for wrapped in found:
         for name in wrapped.formats:
             try:

@@ -155,40 +155,12 @@ class TensorReader:
         stored, places = message.message("values", TENSOR), message.message("indices", TENSOR)
         if stored is None or places is None:
             raise message.error("a sparse tensor without values or indices")
-        shape = _checked_dims(message)
         values = self.dense(stored, name)
         indices = self.dense(places, name)
-        size = values.dtype.size_bytes(math.prod(shape))
-        stored_bytes = (values.size_bytes or 0) + (indices.size_bytes or 0)
-        if size is not None and size > max(_DENSE_FREE_BYTES, _DENSE_RATIO * stored_bytes):
-            raise message.error(
-                f"a sparse tensor of {stored_bytes} bytes that would unfold to {size} bytes"
-            )
-        count = values.elements
-        if indices.dtype is not DataType.INT64 or indices.shape not in (
-            (count,),
-            (count, len(shape)),
-        ):
-            raise message.error(
-                f"a sparse tensor of {count} values with {indices.dtype} indices {indices.shape}"
-            )
-        data = None
-        bits = values.dtype.bits
-        if (
-            size is not None
-            and bits is not None
-            and bits >= 8
-            and None not in (values.data, indices.data)
-        ):
-            data = LazyBytes(size_bytes=size, load=partial(_unfold, values, indices, shape, size))
-        return Tensor(
-            name=name,
-            dtype=values.dtype,
-            shape=shape,
-            data=data,
-            kind=TensorKind.CONSTANT,
-            sparse=True,
-        )
+        try:
+            return unfolded(name, values, indices, _checked_dims(message))
+        except FormatError as error:
+            raise message.error(str(error)) from None
 
     def companion(self, location: str) -> Content | None:
         """Another file of the model, by the name that the file gives it; None if not there."""
@@ -327,6 +299,41 @@ def _pack(run: Varints, width: int) -> memoryview:
 
 def _read_strings(message: Message) -> memoryview:
     return join_strings(message.views("string_data"))
+
+
+def unfolded(name: str, values: Tensor, indices: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """The dense form of a sparse tensor, made when its data is read.
+
+    Raises:
+        FormatError: indices that do not fit, or far more zeros than are worth unfolding.
+    """
+    size = values.dtype.size_bytes(math.prod(shape))
+    stored_bytes = (values.size_bytes or 0) + (indices.size_bytes or 0)
+    if size is not None and size > max(_DENSE_FREE_BYTES, _DENSE_RATIO * stored_bytes):
+        raise FormatError(
+            f"a sparse tensor of {stored_bytes} bytes that would unfold to {size} bytes"
+        )
+    count = values.elements
+    if indices.dtype is not DataType.INT64 or indices.shape not in (
+        (count,),
+        (count, len(shape)),
+    ):
+        raise FormatError(
+            f"a sparse tensor of {count} values with {indices.dtype} indices {indices.shape}"
+        )
+    data = None
+    bits = values.dtype.bits
+    is_whole = bits is not None and bits >= 8 and None not in (values.data, indices.data)
+    if size is not None and is_whole:
+        data = LazyBytes(size_bytes=size, load=partial(_unfold, values, indices, shape, size))
+    return Tensor(
+        name=name,
+        dtype=values.dtype,
+        shape=shape,
+        data=data,
+        kind=TensorKind.CONSTANT,
+        sparse=True,
+    )
 
 
 def _unfold(values: Tensor, indices: Tensor, shape: tuple[int, ...], size: int) -> memoryview:

@@ -1,11 +1,11 @@
 """Tensors of TensorFlow Lite files: types, buffers near and far, quantisation, sparsity."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from gaugenn.content import Content
 from gaugenn.errors import FormatError
 from gaugenn.formats import _tflite_schema as schema
+from gaugenn.formats._assembly import unique
 from gaugenn.formats._flatbuffers import Table, Tables
 from gaugenn.formats._tflite_schema import ModelField, QuantizationField, TensorField
 from gaugenn.formats._tflite_sparsity import sparse_bytes
@@ -72,7 +72,7 @@ class TensorSource:
         """The tensors of a sub-graph, in order, under unique names."""
         opened = list(tables)
         scope = _Scope(
-            tables=opened, names=_unique(table.string(TensorField.NAME) for table in opened)
+            tables=opened, names=unique(table.string(TensorField.NAME) for table in opened)
         )
         pairs = zip(scope.tables, scope.names, strict=True)
         return [self._tensor(table, name, scope) for table, name in pairs]
@@ -239,18 +239,6 @@ def mark_absent_weights(tensors: dict[str, Tensor], fed: set[str], used: set[str
         data: TensorData | None = memoryview(b"") if is_empty else None
         tensors[name] = replace(tensor, kind=TensorKind.CONSTANT, data=data)
         found |= not is_empty
-    return found
-
-
-def _unique(names: Iterator[str]) -> list[str]:
-    """Names in order, with `#<index>` behind those that are empty or were there before."""
-    taken: set[str] = set()
-    found: list[str] = []
-    for index, name in enumerate(names):
-        while not name or name in taken:
-            name = f"{name}#{index}"
-        taken.add(name)
-        found.append(name)
     return found
 
 

@@ -231,6 +231,8 @@ class _ModelBuilder:
         # Up to version 3 of the format, weights were listed among the inputs as well.
         draft.inputs = tuple(name for name in names["input"] if name not in draft.tensors)
         draft.outputs = names["output"]
+        if "" in draft.inputs:
+            raise message.error("a graph input without a name")
         for name in draft.inputs:
             _define(draft, name, types)
         for annotation in message.messages("quantization_annotation", _ANNOTATION):
@@ -312,6 +314,8 @@ class _ModelBuilder:
         index = self._instances[key, signature] = self._new_draft(function, full, None)
         draft = self._drafts[index]
         draft.inputs, draft.outputs = function.texts("input"), function.texts("output")
+        if "" in draft.inputs:
+            raise function.error("a function input without a name")
         types: TypeOf = {}
         _read_types(function, "value_info", types)
         for name in draft.inputs:

@@ -14,8 +14,8 @@ from typing import Protocol
 class Watcher(Protocol):
     """Is told how the work goes on. All methods return at once and must not raise."""
 
-    def begin(self, stage: str, total: int | None) -> None:
-        """A stage starts: `scan`, `analyse` or `bench`, with so many items (None: not known)."""
+    def begin(self, stage: str, total: int, done: int = 0) -> None:
+        """A stage starts: `scan`, `analyse` or `bench`, with so many items, some done before."""
 
     def step(self, stage: str, subject: str, remark: str = "") -> None:
         """An item of the stage is done; the remark says what came out."""
@@ -27,7 +27,7 @@ class Watcher(Protocol):
 class Silent:
     """A watcher that says nothing."""
 
-    def begin(self, stage: str, total: int | None) -> None:
+    def begin(self, stage: str, total: int, done: int = 0) -> None:
         """See `Watcher`."""
 
     def step(self, stage: str, subject: str, remark: str = "") -> None:

@@ -31,6 +31,16 @@ def analyse(study: Study, executor: Executor, watcher: Watcher) -> None:
             " WHERE model_sha256 NOT IN (SELECT model_sha256 FROM models)"
             " ORDER BY model_sha256, position, name"
         ).fetchall()
+        names = dict(
+            connection.execute(
+                "SELECT model_sha256, min(member) FROM files WHERE kind = 'model' GROUP BY ALL"
+            ).fetchall()
+        )
+        known = set(
+            connection.execute(
+                "SELECT subject FROM all_failures WHERE stage = 'analyse'"
+            ).fetchall()
+        )
     files = [
         ModelFile(
             model_sha256=model,
@@ -50,12 +60,15 @@ def analyse(study: Study, executor: Executor, watcher: Watcher) -> None:
     for outcome in executor.map(_analyse_model, tasks):
         first = outcome.item.files[0]
         if outcome.error is not None:
-            study.write([as_failure("analyse", first.model_sha256, outcome.error)])
-            watcher.step("analyse", first.name, str(outcome.error))
+            if (first.model_sha256,) not in known:
+                study.write([as_failure("analyse", first.model_sha256, outcome.error)])
+            watcher.step("analyse", names.get(first.model_sha256, ""), str(outcome.error))
             continue
         record, layers = outcome.value  # type: ignore[misc]
         study.write([*layers, record])
-        watcher.step("analyse", first.name, record.error or f"{record.nodes} nodes")
+        watcher.step(
+            "analyse", names.get(first.model_sha256, ""), record.error or f"{record.nodes} nodes"
+        )
     watcher.end("analyse")
 
 

@@ -48,6 +48,16 @@ def discover(paths: Iterable[Path | str]) -> Iterator[FoundFile | Failure]:
                     yield item
 
 
+def require_paths(paths: Iterable[Path | str]) -> None:
+    """Looks whether every path is there, or is a pattern that matches.
+
+    Raises:
+        UsageError: one does not, and is not.
+    """
+    for given in paths:
+        _expand(str(given))
+
+
 def _expand(given: str) -> list[Path]:
     if not given:
         raise UsageError("an empty path was given")

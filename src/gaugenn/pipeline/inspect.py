@@ -64,6 +64,9 @@ class Inspection:
             "flops": record.flops if record else None,
             "inputs": _interface(record, "inputs"),
             "outputs": _interface(record, "outputs"),
+            "uncounted_nodes": record.uncounted_nodes if record else None,
+            "assumed_dimensions": record.assumed_dimensions if record else None,
+            "notes": list(record.notes) if record else [],
             "error": self.error,
         }
         if self.models is not None:
@@ -71,20 +74,24 @@ class Inspection:
         return value
 
 
-def inspect(paths: Iterable[Path | str]) -> Iterator[Inspection]:
+def inspect(paths: Iterable[Path | str] | Path | str) -> Iterator[Inspection]:
     """One inspection a path, in order; a path that cannot be read is an inspection with an error."""
-    for path in paths:
+    for path in (paths,) if isinstance(paths, str | Path) else paths:
         try:
             yield inspect_file(Path(path))
         except (OSError, GaugennError) as error:
             text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            yield Inspection(
-                path=str(path),
-                sha256=None,
-                size_bytes=None,
-                kind=FileKind.UNKNOWN,
-                error=f"cannot be read: {text}",
-            )
+            if isinstance(error, IsADirectoryError):
+                text = "it is a folder; look into folders with: gaugenn scan"
+            yield _unread(path, f"cannot be read: {text}")
+        except Exception as error:  # noqa: BLE001 - the item's door: one file never stops the rest
+            yield _unread(path, f"a bug of gaugenn, please report it: {error!r}")
+
+
+def _unread(path: Path | str, error: str) -> Inspection:
+    return Inspection(
+        path=str(path), sha256=None, size_bytes=None, kind=FileKind.UNKNOWN, error=error
+    )
 
 
 def inspect_file(path: Path) -> Inspection:

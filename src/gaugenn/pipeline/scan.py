@@ -1,5 +1,6 @@
 """A package (or a lone model file) becomes rows and blobs. One call a file, in a worker process."""
 
+import os
 import posixpath
 import re
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,15 @@ from gaugenn.apps.archive import is_zip
 from gaugenn.apps.scan import describe
 from gaugenn.apps.walk import Member, Package
 from gaugenn.content import Content, open_file
-from gaugenn.errors import FormatError, GaugennError, LimitError, PackageError, UsageError
+from gaugenn.errors import (
+    FormatError,
+    GaugennError,
+    LimitError,
+    PackageError,
+    StorageFullError,
+    TransientError,
+    UsageError,
+)
 from gaugenn.execute import Executor
 from gaugenn.formats import (
     HEAD_BYTES,
@@ -164,6 +173,8 @@ def scan(paths: Iterable[Path | str], study: Study, executor: Executor, watcher:
     files: list[FoundFile] = []
     failures: list[Failure] = []
     for item in discover(paths):
+        if isinstance(item, FoundFile) and not item.named and _is_within(item.path, study.path):
+            continue  # what the study holds was found somewhere else before
         (files if isinstance(item, FoundFile) else failures).append(item)  # type: ignore[arg-type]
     if not files and not failures:
         raise UsageError("the given paths hold no file")
@@ -177,6 +188,8 @@ def scan(paths: Iterable[Path | str], study: Study, executor: Executor, watcher:
     watcher.begin("scan", len(todo))
     for outcome in executor.map(_scan_file, todo):
         subject = str(outcome.item.found.path)
+        if isinstance(outcome.error, StorageFullError):
+            raise outcome.error
         if outcome.error is not None:
             failure = as_failure("scan", subject, outcome.error)
             if ("scan", subject) not in known_failures:
@@ -189,6 +202,10 @@ def scan(paths: Iterable[Path | str], study: Study, executor: Executor, watcher:
     watcher.end("scan")
 
 
+def _is_within(path: Path, folder: Path) -> bool:
+    return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
+
+
 def as_failure(stage: str, subject: str, error: Exception) -> Failure:
     """An error as a row."""
     return Failure(
@@ -196,7 +213,8 @@ def as_failure(stage: str, subject: str, error: Exception) -> Failure:
         subject=subject,
         error=type(error).__name__,
         message=str(error) or repr(error),
-        transient=isinstance(error, OSError) or not isinstance(error, GaugennError),
+        transient=isinstance(error, OSError | TransientError)
+        or not isinstance(error, GaugennError),
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from gaugenn import __version__
@@ -60,7 +61,7 @@ class Study:
             version = json.loads(text)["schema_version"]
         except FileNotFoundError:
             raise StoreError(f"{path} is no study: it has no study.json") from None
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise StoreError(f"{path}/study.json cannot be read: {error!r}") from error
         if not isinstance(version, int) or version > SCHEMA_VERSION:
             raise StoreError(
@@ -143,7 +144,7 @@ class Study:
             old = self._parts(table)
             if len(old) < 2:
                 continue
-            merged = pq.ParquetDataset([str(p) for p in old], schema=arrow_schema(record)).read()
+            merged = self._merged(record, old)
             batch = self._stage()
             try:
                 pq.write_table(merged, batch / f"{table}.parquet", compression="zstd")
@@ -153,12 +154,37 @@ class Study:
                 raise _storage(error, self.path) from error
             self._apply(batch)
 
-    def connect(self) -> duckdb.DuckDBPyConnection:
+    def _merged(self, record: type[Record], parts: list[Path]) -> pa.Table:
+        try:
+            return pq.ParquetDataset([str(p) for p in parts], schema=arrow_schema(record)).read()
+        except (OSError, pa.ArrowException) as error:
+            raise StoreError(f"{self.path} cannot be read: {error}") from error
+
+    @contextlib.contextmanager
+    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """An in-memory DuckDB connection with a view for every table and derived view.
 
-        The views read the parts that exist now. Close the connection after use.
+        The views read the parts that exist now. Statements reach no file outside the tables.
+
+        Raises:
+            StoreError: a part that was damaged, or anything else that DuckDB cannot do.
         """
-        connection = duckdb.connect()
+        try:
+            with duckdb.connect() as connection:
+                self._add_views(connection)
+                self._shut_in(connection)
+                yield connection
+        except duckdb.Error as error:
+            raise StoreError(f"{self.path} cannot be read: {error}") from error
+
+    def _shut_in(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """Lets statements reach the study's own files only: no other file, no network, no extension."""
+        folder = str(self.path.resolve()).replace("'", "''")
+        connection.execute(f"SET allowed_directories = ['{folder}/tables/']")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+
+    def _add_views(self, connection: duckdb.DuckDBPyConnection) -> None:
         for record, table in TABLES.items():
             connection.register(f"{table}_columns", arrow_schema(record).empty_table())
             select = f'SELECT * FROM "{table}_columns"'
@@ -172,7 +198,6 @@ class Study:
             connection.execute(f'CREATE VIEW "{name}" AS {select}')
         for name, query in VIEWS.items():
             connection.execute(f'CREATE VIEW "{name}" AS {query}')
-        return connection
 
     def rows(self, record: type[R]) -> list[R]:
         """All rows of a table (or of the view of its name) as records.
@@ -224,7 +249,12 @@ class Study:
 
     def _apply(self, batch: Path) -> None:
         """Moves a complete batch into the tables; can be repeated from any point."""
-        replaced = json.loads((batch / _COMMIT).read_text())["replaced"]
+        try:
+            replaced = json.loads((batch / _COMMIT).read_text())["replaced"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{batch / _COMMIT} cannot be read: {error!r}; without {batch} the study can be used"
+            ) from error
         try:
             for table in TABLES.values():
                 part = batch / f"{table}.parquet"

@@ -1,0 +1,84 @@
+"""How fast weights are looked at (digests, zeros, clusters), and how much memory that takes.
+
+Each case is a weight of the given size in one tensor, memory-mapped from a temporary file: normal
+values, values of 256 clusters, and 8-bit integers. The bar is 10 s for 500 MB, and 200 MB of memory
+beside the file's own pages.
+
+Usage: `python -m benchmarks.weights [--quick] [--json]`
+"""
+
+import argparse
+import json
+import tempfile
+import time
+import tracemalloc
+from pathlib import Path
+
+import numpy as np
+
+from gaugenn.analysis.weight_values import look_at
+from gaugenn.content import open_file
+from gaugenn.graph import DataType, Tensor
+
+BAR_S_PER_500_MB = 10.0
+BAR_MB = 200.0
+
+
+def write(path: Path, kind: str, size_mb: int) -> DataType:
+    """Writes a weight of one kind, 4 MB at a time."""
+    random = np.random.default_rng(0)
+    block = random.normal(size=1_000_000).astype(np.float32)
+    dtype = DataType.FLOAT32
+    if kind == "clustered":
+        block = random.choice(block[:256], 1_000_000)
+    data = block.tobytes()
+    if kind == "int8":
+        data = random.integers(-127, 128, 4_000_000).astype(np.int8).tobytes()
+        dtype = DataType.INT8
+    with path.open("wb") as file:
+        for _ in range(size_mb // 4):
+            file.write(data)
+    return dtype
+
+
+def measure(kind: str, size_mb: int) -> tuple[float, float]:
+    """Seconds, and the most memory allocated at a time in MB."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "weight.bin"
+        dtype = write(path, kind, size_mb)
+        content = open_file(path)
+        count = content.size_bytes * 8 // (dtype.bits or 8)
+        tensor = Tensor(name="w", dtype=dtype, shape=(count,), data=content.data)
+        content.sha256()  # the file's pages are in memory, as after the digest of a scanned file
+        start = time.perf_counter()
+        look_at(tensor)
+        seconds = time.perf_counter() - start
+        tracemalloc.start()
+        look_at(tensor)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return seconds, peak / 1e6
+
+
+def main() -> None:
+    """Measures and prints."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="100 MB instead of 500 MB")
+    parser.add_argument("--json", action="store_true", help="print a JSON list")
+    options = parser.parse_args()
+    size_mb = 100 if options.quick else 500
+    rows: list[tuple[str, float, str, float]] = []
+    for kind in ("normal", "clustered", "int8"):
+        seconds, peak_mb = measure(kind, size_mb)
+        rows.append((f"{kind}, {size_mb} MB", seconds, "s", BAR_S_PER_500_MB * size_mb / 500))
+        rows.append((f"{kind}, memory", peak_mb, "MB", BAR_MB))
+    if options.json:
+        keys = ("name", "value", "unit", "bar")
+        print(json.dumps([dict(zip(keys, r, strict=True)) | {"ok": r[1] <= r[3]} for r in rows]))
+        return
+    for name, value, unit, bar in rows:
+        print(f"{name:24}{value:10.2f} {unit:3} bar {bar:g}")
+
+
+if __name__ == "__main__":
+    main()
