@@ -77,6 +77,8 @@ def examine(
 ) -> tuple[ModelRecord, tuple[LayerRecord, ...]]:
     """Reads a model and counts it; a refusal is a record of kind INVALID with the reason.
 
+    A file that holds weights without a graph (a checkpoint, an array) is of kind WEIGHTS.
+
     Args:
         content: the graph file, with its companions as neighbours.
         model_sha256: the identity to record.
@@ -95,6 +97,8 @@ def examine(
             error=str(error),
         )
         return refused, ()
+    if "weights-only" in model.notes:
+        record = replace(record, kind=FileKind.WEIGHTS)
     return record, layers
 
 

@@ -140,7 +140,7 @@ def _inspect_candidate(candidate: Candidate) -> Inspection:
         identity = sha256 if candidate.shipped is None else content.sha256()
         record, layers = examine(content, identity, content.size_bytes, found_format)
         kind, found_format, error = record.kind, record.format, record.error
-    read = record is not None and record.kind is FileKind.MODEL
+    read = record is not None and record.kind in (FileKind.MODEL, FileKind.WEIGHTS)
     return Inspection(
         path=candidate.path,
         sha256=sha256,
