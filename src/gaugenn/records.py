@@ -221,6 +221,58 @@ class ElementShare:
     elements: int
 
 
+class Modality(StrEnum):
+    """What a model's input is a measurement of."""
+
+    VISION = "vision"
+    TEXT = "text"
+    AUDIO = "audio"
+    SENSOR = "sensor"
+    """Motion, touch, a pen's path: a few channels over time."""
+    OTHER = "other"
+    """Something else that is recognised: tables of numbers."""
+    UNKNOWN = "unknown"
+
+
+class Task(StrEnum):
+    """What a model is for."""
+
+    CLASSIFICATION = "classification"
+    """Of images."""
+    DETECTION = "detection"
+    FACE_DETECTION = "face-detection"
+    LANDMARKS = "landmarks"
+    """Points of a face or hand as coordinates."""
+    POSE = "pose"
+    SEGMENTATION = "segmentation"
+    TEXT_RECOGNITION = "text-recognition"
+    """Characters and lines of text in images."""
+    SUPER_RESOLUTION = "super-resolution"
+    STYLE_TRANSFER = "style-transfer"
+    IMAGE_ENHANCEMENT = "image-enhancement"
+    DEPTH_ESTIMATION = "depth-estimation"
+    SPEECH_RECOGNITION = "speech-recognition"
+    SOUND_EVENTS = "sound-events"
+    KEYWORD_SPOTTING = "keyword-spotting"
+    VOICE_ACTIVITY = "voice-activity"
+    NOISE_SUPPRESSION = "noise-suppression"
+    AUDIO_FEATURES = "audio-features"
+    """Spectrograms for another model."""
+    TRANSLATION = "translation"
+    LANGUAGE_MODEL = "language-model"
+    """The next word or token: auto-complete, generation."""
+    TEXT_CLASSIFICATION = "text-classification"
+    """Sentiment, topic, intent."""
+    QUESTION_ANSWERING = "question-answering"
+    EMBEDDING = "embedding"
+    """A vector to compare with others: faces, sentences."""
+    RECOMMENDATION = "recommendation"
+    MOVEMENT = "movement"
+    """Activity, gesture and handwriting from sensors."""
+    TABULAR_PREDICTION = "tabular-prediction"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorInfo:
     """A model's input or output."""
@@ -285,6 +337,14 @@ class ModelRecord:
     """Those with at most 256 distinct values: clustered, or floats that were integers before."""
     compression_traces: tuple[str, ...] = ()
     """Prefixes that compression tools leave in names, sorted: `cluster_`, `prune_`."""
+    modality: Modality = Modality.UNKNOWN
+    task: Task = Task.UNKNOWN
+    family: str = "unknown"
+    """Architecture family: `mobilenet-v2`, `bert`, `lstm`, ..."""
+    task_confidence: float | None = None
+    """Of the task, 0 to 1; None where it is unknown. A rule's weight, not a probability."""
+    task_evidence: tuple[str, ...] = ()
+    """What modality, task and family were concluded from, strongest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
