@@ -181,6 +181,10 @@ class Message:
             or tag | FIXED64 in fields
         )
 
+    def numbers(self) -> frozenset[int]:
+        """Numbers of the schema's fields that are there, for messages that are one of many kinds."""
+        return frozenset(tag >> 3 for tag in self._fields)
+
     def count(self, name: str) -> int:
         """How many length-delimited values the field has."""
         return len(self._spans(name)) // 2
