@@ -28,7 +28,7 @@ class FileKind(StrEnum):
     MODEL = "model"
     """A graph that was read whole."""
     WEIGHTS = "weights"
-    """The weights half of a model whose graph lies beside it."""
+    """Weights without a graph: the half of a model whose graph lies beside it, or a checkpoint."""
     PACKAGE = "package"
     """A container of other files."""
     ENCRYPTED = "encrypted"

@@ -154,7 +154,7 @@ class _Builder:
 
     def add_model(self, message: Message, depth: int) -> int:
         """Adds a model and what is inside it; returns the index of its graph."""
-        kinds = [name for name in schema.KINDS.values() if message.count(name)]
+        kinds = [schema.KINDS[n] for n in message.numbers() if n in schema.KINDS]
         if len(kinds) != 1:
             raise message.error(f"{len(kinds)} kinds of model, expected one")
         kind = kinds[0]
@@ -225,7 +225,7 @@ class _Builder:
                 raise step.error("a Core ML model must have a description (field 2)")
             takes = [e.text("name") for e in description.messages("input", schema.FEATURE)]
             gives = [e.text("name") for e in description.messages("output", schema.FEATURE)]
-            kinds = [name for name in schema.KINDS.values() if step.count(name)]
+            kinds = [schema.KINDS[n] for n in step.numbers() if n in schema.KINDS]
             attributes: dict[str, AttributeValue] = {}
             if kinds and kinds[0] in schema.OTHERS:
                 self.notes.add("classical-ml")
@@ -277,7 +277,7 @@ class _Builder:
         self, layer: Message, index: int, names: TensorNames, current: dict[str, str]
     ) -> None:
         draft = self.drafts[index]
-        numbers = [number for number in schema.LAYERS if layer.count(f"layer_{number}")]
+        numbers = [number for number in layer.numbers() if number in schema.LAYERS]
         if len(numbers) != 1:
             raise layer.error(f"{len(numbers)} known kinds of layer, expected one")
         inputs = tuple(current.get(name, name) for name in layer.texts("input"))
