@@ -71,7 +71,7 @@ class PlantedModel:
     @property
     def purpose(self) -> tuple[Modality, Task, str, float | None]:
         """What it is for."""
-        return PURPOSES[self.operators]
+        return PURPOSES.get(self.operators, (Modality.UNKNOWN, Task.UNKNOWN, "unknown", None))
 
     @property
     def architecture_sha256(self) -> str:
