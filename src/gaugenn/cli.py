@@ -61,7 +61,7 @@ def _table(
     columns: Sequence[str], rows: Sequence[Sequence[object]], numbers: Sequence[str] = ()
 ) -> None:
     """Prints rows as a table, or where that is too wide for the terminal, one below the other."""
-    console = Console(width=None if sys.stdout.isatty() else 10_000)
+    console = Console(width=None if _is_terminal() else 10_000)
     texts = [[_cell(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(columns, *texts, strict=True)]
     if sum(widths) + 2 * len(widths) <= console.width or len(columns) == 1:
@@ -79,6 +79,10 @@ def _table(
                 line = f"[bold]{escape(_cell(name))}[/bold]  {escape(text)}"
                 console.print(line, soft_wrap=True, highlight=False)
         console.print()
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
 
 
 def _cell(value: object) -> str:

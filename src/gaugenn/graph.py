@@ -25,7 +25,6 @@ A `Model` holds graphs, a graph holds tensors and nodes. Names follow ONNX; dtyp
    (`data` is None): costs do not need the bytes.
 """
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -204,8 +203,10 @@ class Tensor:
         for size in self.shape or ():
             if isinstance(size, int) and size < 0:
                 raise FormatError(f"tensor {self.name!r} has a negative size in {self.shape}")
+        if self.data is None:
+            return
         expected = self.size_bytes
-        if self.data is not None and expected is not None:
+        if expected is not None:
             held = self.data.nbytes if isinstance(self.data, memoryview) else self.data.size_bytes
             if held != expected:
                 raise FormatError(
@@ -216,14 +217,20 @@ class Tensor:
     @property
     def elements(self) -> int | None:
         """Number of elements, or None while a size is unknown. A scalar has one."""
-        if self.shape is None or any(isinstance(size, str) for size in self.shape):
+        if self.shape is None:
             return None
-        return math.prod(size for size in self.shape if isinstance(size, int))
+        elements = 1
+        for size in self.shape:
+            if isinstance(size, str):
+                return None
+            elements *= size
+        return elements
 
     @property
     def size_bytes(self) -> int | None:
         """Bytes of the packed elements, or None while a size is unknown."""
-        return None if self.elements is None else self.dtype.size_bytes(self.elements)
+        elements = self.elements
+        return None if elements is None else self.dtype.size_bytes(elements)
 
     def read(self) -> memoryview:
         """The packed bytes; free for mapped data, a decode for `LazyBytes`.
@@ -378,7 +385,8 @@ class Model:
                 )
             for node in graph.nodes:
                 for name in (*node.inputs, *node.outputs):
-                    self._require(graph, name, node.name or node.source_operator)
+                    if name not in graph.tensors:
+                        self._require(graph, name, node.name or node.source_operator)
                 for value in node.attributes.values():
                     if isinstance(value, GraphReference) and value.index >= len(self.graphs):
                         raise FormatError(f"node {node.name!r} refers to a graph that is not there")

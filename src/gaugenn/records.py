@@ -11,7 +11,7 @@ import math
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
 from enum import StrEnum
 
 from gaugenn.errors import FormatError
@@ -28,7 +28,7 @@ class FileKind(StrEnum):
     MODEL = "model"
     """A graph that was read whole."""
     WEIGHTS = "weights"
-    """The weights half of a model whose graph lies beside it."""
+    """Weights without a graph: the half of a model whose graph lies beside it, or a checkpoint."""
     PACKAGE = "package"
     """A container of other files."""
     ENCRYPTED = "encrypted"
@@ -221,6 +221,58 @@ class ElementShare:
     elements: int
 
 
+class Modality(StrEnum):
+    """What a model's input is a measurement of."""
+
+    VISION = "vision"
+    TEXT = "text"
+    AUDIO = "audio"
+    SENSOR = "sensor"
+    """Motion, touch, a pen's path: a few channels over time."""
+    OTHER = "other"
+    """Something else that is recognised: tables of numbers."""
+    UNKNOWN = "unknown"
+
+
+class Task(StrEnum):
+    """What a model is for."""
+
+    CLASSIFICATION = "classification"
+    """Of images."""
+    DETECTION = "detection"
+    FACE_DETECTION = "face-detection"
+    LANDMARKS = "landmarks"
+    """Points of a face or hand as coordinates."""
+    POSE = "pose"
+    SEGMENTATION = "segmentation"
+    TEXT_RECOGNITION = "text-recognition"
+    """Characters and lines of text in images."""
+    SUPER_RESOLUTION = "super-resolution"
+    STYLE_TRANSFER = "style-transfer"
+    IMAGE_ENHANCEMENT = "image-enhancement"
+    DEPTH_ESTIMATION = "depth-estimation"
+    SPEECH_RECOGNITION = "speech-recognition"
+    SOUND_EVENTS = "sound-events"
+    KEYWORD_SPOTTING = "keyword-spotting"
+    VOICE_ACTIVITY = "voice-activity"
+    NOISE_SUPPRESSION = "noise-suppression"
+    AUDIO_FEATURES = "audio-features"
+    """Spectrograms for another model."""
+    TRANSLATION = "translation"
+    LANGUAGE_MODEL = "language-model"
+    """The next word or token: auto-complete, generation."""
+    TEXT_CLASSIFICATION = "text-classification"
+    """Sentiment, topic, intent."""
+    QUESTION_ANSWERING = "question-answering"
+    EMBEDDING = "embedding"
+    """A vector to compare with others: faces, sentences."""
+    RECOMMENDATION = "recommendation"
+    MOVEMENT = "movement"
+    """Activity, gesture and handwriting from sensors."""
+    TABULAR_PREDICTION = "tabular-prediction"
+    UNKNOWN = "unknown"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorInfo:
     """A model's input or output."""
@@ -285,6 +337,14 @@ class ModelRecord:
     """Those with at most 256 distinct values: clustered, or floats that were integers before."""
     compression_traces: tuple[str, ...] = ()
     """Prefixes that compression tools leave in names, sorted: `cluster_`, `prune_`."""
+    modality: Modality = Modality.UNKNOWN
+    task: Task = Task.UNKNOWN
+    family: str = "unknown"
+    """Architecture family: `mobilenet-v2`, `bert`, `lstm`, ..."""
+    task_confidence: float | None = None
+    """Of the task, 0 to 1; None where it is unknown. A rule's weight, not a probability."""
+    task_evidence: tuple[str, ...] = ()
+    """What modality, task and family were concluded from, strongest first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -573,7 +633,15 @@ def _typed(hint: object, value: object, where: str, depth: int) -> object:
 
 def _record(hint: type, value: Mapping[str, object], where: str, depth: int) -> object:
     hints = typing.get_type_hints(hint)
-    if hints.keys() != value.keys():
+    defaults = {f.name for f in fields(hint) if f.default is not MISSING}
+    # A row that was written before a column was added has nothing there: the default stands in.
+    unset = {
+        name
+        for name in defaults
+        if value.get(name) is None and types.NoneType not in typing.get_args(hints[name])
+    }
+    present = {name: item for name, item in value.items() if name not in unset}
+    if not hints.keys() - defaults <= present.keys() or not present.keys() <= hints.keys():
         odd = ", ".join(sorted(hints.keys() ^ value.keys()))
         raise FormatError(f"{where}: missing or unknown fields: {odd}")
-    return hint(**{k: _typed(hints[k], value[k], f"{where}: {k}", depth + 1) for k in hints})
+    return hint(**{k: _typed(hints[k], v, f"{where}: {k}", depth + 1) for k, v in present.items()})

@@ -1,5 +1,6 @@
 """This machine as a device: groups die whole, output and memory are bounded, little is inherited."""
 
+import json
 import os
 import sys
 import time
@@ -147,10 +148,12 @@ def test_settings_that_change_speed_are_not_inherited(
 ) -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "PYTHONHOME", "LD_PRELOAD", "SECRET"):
         monkeypatch.setenv(name, "")
-    output = host.run(python("import os; print(sorted(os.environ))"), environment={"GIVEN": "yes"})
-    names = eval(output.stdout)  # noqa: S307 - our own program's list
-    assert set(names) <= {*host_module.KEPT_VARIABLES, "GIVEN", "LC_CTYPE"}
-    assert {"PATH", "GIVEN"} <= set(names)
+    code = "import json, os; print(json.dumps([dict(os.environ), os.getcwd()]))"
+    output = host.run(python(code), environment={"GIVEN": "yes"})
+    found, folder = json.loads(output.stdout)
+    assert set(found) <= {*host_module.KEPT_VARIABLES, "HOME", "GIVEN", "LC_CTYPE"}
+    assert {"PATH", "GIVEN"} <= set(found)
+    assert found["HOME"] == folder
 
 
 def test_a_greedy_process_fails_and_not_the_machine(tmp_path: Path) -> None:

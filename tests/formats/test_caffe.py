@@ -358,3 +358,8 @@ def test_squeezenet_has_its_published_cost_at_its_published_size() -> None:
     model = text(path.read_text().replace("dim: 227 dim: 227", "dim: 224 dim: 224"))
     macs = summarise(model, model_sha256="0" * 64, size_bytes=1)[0].macs
     assert macs == 349_151_936 + (15 * 15 - 13 * 13) * 512 * 1000
+
+
+def test_random_bytes_whose_fields_reach_beyond_their_layer_are_no_net() -> None:
+    begun = bytes.fromhex("12180a5bc1899bfc3bd9963e82ad99395a294300ffbbfcb0")
+    assert not READER.sniff("a.bin", begun + bytes(200))

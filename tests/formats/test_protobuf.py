@@ -247,3 +247,8 @@ def test_the_head_of_a_file_gives_its_fields_and_the_part_of_the_last() -> None:
     ]
     assert fields[-1].data == b"012345"
     assert list(head_fields(data[:1])) == []
+
+
+def test_a_message_tells_which_of_its_schemas_fields_are_there() -> None:
+    message = read(number(1, 5) + block(3, b"") + number(99, 1))
+    assert message.numbers() == {1, 3}

@@ -234,3 +234,21 @@ def test_real_files_have_no_wrapping_but_the_one_that_has() -> None:
             if wrapping is not None:
                 found[path.relative_to(CORPUS).as_posix()] = wrapping
     assert found == {"adversarial/model_gz.tflite": "gzip"}
+
+
+@pytest.mark.parametrize("format_", sorted(readers()))
+def test_a_model_of_every_format_is_found_under_xor(format_: str) -> None:
+    """At least one: a file may begin with a comment, or with a field that others put last."""
+    found = [
+        identify(given.content(xored(0x5A)(given.data())))
+        for given in all_samples()
+        if given.format == format_
+    ]
+    assert (FileKind.MODEL, "xor-0x5a") in {(each.kind, each.wrapping) for each in found}
+
+
+@pytest.mark.parametrize("name", ["a.tflite", "assets/model/x.dat", "m.onnx", "net.mnn"])
+def test_random_bytes_hide_no_model(name: str) -> None:
+    generator = np.random.default_rng(3)
+    for _ in range(300):
+        assert identify(from_bytes(name, generator.bytes(1500))).kind is not FileKind.MODEL

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import duckdb
+import numpy as np
 import pytest
 from tests.pipeline import packages
 
@@ -362,6 +363,14 @@ def test_inspect_prints_one_object_a_file_in_order(apps: Path) -> None:
     assert words["format"] is None
     assert cut["format"] == "onnx"
     assert cut["error"]
+
+
+def test_weights_without_a_graph_are_no_model(tmp_path: Path) -> None:
+    np.save(tmp_path / "table.npy", np.arange(12, dtype=np.float32))
+    (found,) = api.inspect(tmp_path / "table.npy")
+    assert (found.kind, found.format, found.error) == ("weights", "numpy", None)
+    result = api.scan([tmp_path / "table.npy"], tmp_path / "s", workers=1)
+    assert (result.summary.models, result.summary.weights_files) == (0, 1)
 
 
 def test_inspect_exits_0_when_every_file_was_looked_at(apps: Path) -> None:

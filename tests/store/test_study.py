@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 
 from gaugenn.errors import StorageFullError, StoreError, UsageError
@@ -294,3 +295,31 @@ def test_a_failure_that_was_overcome_is_not_listed(tmp_path: Path) -> None:
     study.write([_app(1)])
     with study.connect() as connection:
         assert connection.execute("SELECT count(*) FROM failures").fetchone() == (0,)
+
+
+def test_a_statement_reaches_no_file_outside_the_study(tmp_path: Path) -> None:
+    study = Study.create(tmp_path / "s")
+    study.write([_app(1)])
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    for statement in (
+        f"SELECT * FROM read_csv('{tmp_path}/secret.csv')",
+        f"COPY (SELECT 1) TO '{tmp_path}/out.csv'",
+        f"ATTACH '{tmp_path}/new.db'",
+        "SET enable_external_access = true",
+    ):
+        with pytest.raises(StoreError), study.connect() as connection:
+            connection.execute(statement)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["s", "secret.csv"]
+
+
+def test_rows_that_lack_a_later_column_are_read_with_its_default(tmp_path: Path) -> None:
+    study = Study.create(tmp_path / "s")
+    study.write([_app(1), _app(2)])
+    (part,) = (tmp_path / "s/tables/apps").iterdir()
+    older = pq.read_table(part).drop_columns(["permissions", "members", "label"])
+    pq.write_table(older, part)
+    study.write([_app(3, members=7)])
+    rows = {row.path: row for row in study.rows(App)}
+    assert rows["apps/1.apk"].permissions == ()
+    assert (rows["apps/2.apk"].members, rows["apps/2.apk"].label) == (0, None)
+    assert rows["apps/3.apk"].members == 7

@@ -182,18 +182,18 @@ def _is_weight(node: Node, kind: str, position: int, tensor: Tensor) -> bool:
     return True
 
 
-_ATTRIBUTE_WEIGHTS = (
-    *("coefficients", "intercepts", "support_vectors", "rho", "prob_a", "prob_b"),
-    *("nodes_values", "nodes_splits", "target_weights", "class_weights", "leaf_weights"),
-)
+_ATTRIBUTE_WEIGHTS = frozenset(
+    {"coefficients", "intercepts", "support_vectors", "rho", "prob_a", "prob_b"}
+) | frozenset({"nodes_values", "nodes_splits", "target_weights", "class_weights", "leaf_weights"})
 """Attributes of the `ai.onnx.ml` operators that training sets. **Source:** https://onnx.ai/onnx/operators/"""
 
 
 def attribute_weights(node: Node) -> int:
     """How many learned numbers a node of classical machine learning holds as attributes."""
     total = 0
-    for name in _ATTRIBUTE_WEIGHTS:
-        value = node.attributes.get(name)
+    for name, value in node.attributes.items():
+        if name not in _ATTRIBUTE_WEIGHTS:
+            continue
         if isinstance(value, tuple):
             total += len(value)
         elif isinstance(value, Tensor):

@@ -7,6 +7,7 @@ from gaugenn.analysis.cost import ModelCost, NodeCost, costs
 from gaugenn.analysis.fingerprint import architecture_digest
 from gaugenn.analysis.layers import layer_classes
 from gaugenn.analysis.shapes import InferredShapes, infer_shapes
+from gaugenn.analysis.task import purpose
 from gaugenn.analysis.weight_values import WeightReader
 from gaugenn.analysis.weights import summarise_weights
 from gaugenn.graph import Graph, Model, Node, Tensor, TensorKind
@@ -26,7 +27,7 @@ _LARGEST = (1 << 63) - 1
 
 
 def summarise(
-    model: Model, *, model_sha256: str, size_bytes: int
+    model: Model, *, model_sha256: str, size_bytes: int, names: tuple[str, ...] = ()
 ) -> tuple[ModelRecord, tuple[LayerRecord, ...]]:
     """Counts a model. Reads every weight once.
 
@@ -34,6 +35,7 @@ def summarise(
         model: as read.
         model_sha256: the model's identity, see `records.model_digest`.
         size_bytes: of all its files together.
+        names: file names under which the model was seen; they help to say what it is for.
 
     Returns:
         The model's row, and the rows of its nodes in the order of graphs and positions. The sums are
@@ -44,6 +46,7 @@ def summarise(
     cost = costs(model, shapes)
     stored = summarise_weights(model, shapes, cost)
     classes = layer_classes(model, shapes)
+    found = purpose(model, shapes, classes, names)
     reader = WeightReader()
     layers = tuple(
         _layer(
@@ -95,6 +98,11 @@ def summarise(
         tensors_examined=values.tensors,
         clustered_tensors=values.clustered,
         compression_traces=_traces(model),
+        modality=found.modality,
+        task=found.task,
+        family=found.family,
+        task_confidence=found.confidence,
+        task_evidence=found.evidence,
     )
     return record, layers
 

@@ -137,16 +137,14 @@ def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | N
         The same as `identify` would, or None where that needs the whole file or its neighbours.
     """
     claimed = _claimants(name, head)
-    if claimed:
-        if any(_may_be_half(name, format_) for format_ in claimed):
-            return None
+    if claimed and not any(_may_be_half(name, format_) for format_ in claimed):
         return Identification(kind=FileKind.MODEL, formats=claimed, nominated=True)
-    wrapped = _proven(name, head)
+    wrapped = None if claimed else _proven(name, head)
     if wrapped is not None:
         return Identification(
             kind=FileKind.MODEL, formats=wrapped.formats, nominated=True, wrapping=wrapped.name
         )
-    if name.lower().endswith(_weights_suffixes()):
+    if claimed or name.lower().endswith(_weights_suffixes()):
         return None
     suffix = _candidates.nomination(name, _suffixes())
     model_like = _candidates.is_model_like(name)

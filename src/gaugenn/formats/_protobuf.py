@@ -181,6 +181,10 @@ class Message:
             or tag | FIXED64 in fields
         )
 
+    def numbers(self) -> frozenset[int]:
+        """Numbers of the schema's fields that are there, for messages that are one of many kinds."""
+        return frozenset(tag >> 3 for tag in self._fields)
+
     def count(self, name: str) -> int:
         """How many length-delimited values the field has."""
         return len(self._spans(name)) // 2
@@ -197,8 +201,10 @@ class Message:
         spans = self._spans(name)
         data = self._document.data
         return tuple(
-            str(data[spans[at] : spans[at + 1]], "utf-8", "backslashreplace")
-            for at in range(0, len(spans), 2)
+            [
+                str(data[spans[at] : spans[at + 1]], "utf-8", "backslashreplace")
+                for at in range(0, len(spans), 2)
+            ]
         )
 
     def view(self, name: str) -> memoryview | None:
@@ -441,14 +447,18 @@ class HeadField:
     whole: bool = True
 
 
-def head_fields(head: bytes) -> Iterator[HeadField]:
+def head_fields(head: bytes, *, whole: bool = False) -> Iterator[HeadField]:
     """The outermost fields of a message of which only the start is known.
 
     The last field may be incomplete; a field whose tag or length is cut off is left out.
 
+    Args:
+        head: the message, as far as it was seen.
+        whole: all of the message was seen, so no field may reach beyond it.
+
     Raises:
-        FormatError: a field number or wire type that no message has. Groups count as such: none of
-            the formats read here has any.
+        FormatError: a field number or wire type that no message has, or a field that is cut off in a
+            whole message. Groups count as such: none of the formats read here has any.
     """
     position = 0
     while position < len(head):
@@ -473,6 +483,8 @@ def head_fields(head: bytes) -> Iterator[HeadField]:
         else:
             raise FormatError(f"byte {position} follows the unexpected wire type {wire}")
         data = head[position : position + size]
+        if whole and len(data) < size:
+            raise FormatError(f"a field of {size} bytes at byte {position} of {len(head)}")
         yield HeadField(number=number, wire=wire, data=data, whole=len(data) == size)
         position += size
 

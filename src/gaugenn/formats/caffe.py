@@ -36,6 +36,7 @@ class CaffeReader(FormatReader):
     spec = "https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto"
     suffixes = (".prototxt", ".caffemodel", ".deploy.prototxt", ".prototxt.txt")
     weights_suffixes = (".caffemodel",)
+    magics = ((0, b'name: "'), (0, b"layer {"), (0, b"\n"))  # the name is also field 1 in binary
 
     def sniff(self, name: str, head: bytes) -> bool:
         """By the fields of a net and of its first layer."""
@@ -104,7 +105,7 @@ def _begins_layer(field: HeadField) -> bool:
     numbers = schema.LAYER.numbers
     texts = {numbers[name] for name in _LAYER_FIELDS}
     seen: set[int] = set()
-    for inner in head_fields(field.data):
+    for inner in head_fields(field.data, whole=field.whole):
         if inner.number in texts and not _is_name(inner):
             return False
         if inner.number == numbers["type"] and not inner.data[:1].isalpha():
@@ -117,7 +118,7 @@ def _begins_old_layer(field: HeadField) -> bool:
     """Its type is a number; Caffe2's operators, which stand in the same field, have a text there."""
     numbers = schema.OLD_LAYER.numbers
     seen: set[int] = set()
-    for inner in head_fields(field.data):
+    for inner in head_fields(field.data, whole=field.whole):
         if inner.number == numbers["type"]:
             if inner.wire != VARINT or inner.value not in schema.OLD_TYPES:
                 return False

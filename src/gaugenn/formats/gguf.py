@@ -103,6 +103,7 @@ class GgufReader(FormatReader):
     title = "GGUF"
     spec = "https://github.com/ggml-org/ggml/blob/master/docs/gguf.md"
     suffixes = (".gguf",)
+    magics = ((0, _MAGIC),)
 
     def sniff(self, name: str, head: bytes) -> bool:
         """By the magic text and a version in one of the two byte orders."""

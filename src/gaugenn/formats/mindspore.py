@@ -17,7 +17,7 @@ from gaugenn.errors import FormatError, UnsupportedFormatError
 from gaugenn.formats import _mindspore_operators
 from gaugenn.formats import _mindspore_schema as schema
 from gaugenn.formats._assembly import check_calls, ordered, unique
-from gaugenn.formats._contract import FormatReader
+from gaugenn.formats._contract import FormatReader, Magic
 from gaugenn.formats._flatbuffers import FlatBuffer, Table
 from gaugenn.formats._mindspore_schema import GraphField, NodeField, SubgraphField, TensorField
 from gaugenn.formats._tflite_call import Call, Translation
@@ -49,6 +49,7 @@ class MindsporeReader(FormatReader):
         "https://github.com/mindspore-ai/mindspore-lite/blob/master/mindspore-lite/schema/model.fbs"
     )
     suffixes: ClassVar[tuple[str, ...]] = (".ms",)
+    magics: ClassVar[tuple[Magic, ...]] = ((4, _IDENTIFIER),)
 
     def sniff(self, name: str, head: bytes) -> bool:
         """The identifier at byte 4, of this or an older version."""

@@ -17,7 +17,7 @@ from gaugenn.errors import FormatError
 from gaugenn.formats import _mnn_operators
 from gaugenn.formats import _mnn_schema as schema
 from gaugenn.formats._assembly import check_calls, ordered, unique
-from gaugenn.formats._contract import FormatReader
+from gaugenn.formats._contract import FormatReader, Magic
 from gaugenn.formats._flatbuffers import Field, FlatBuffer, Table, Tables
 from gaugenn.formats._mnn_layers import Layer, Site, float_scales, layer
 from gaugenn.formats._mnn_schema import DescriptionField, NetField, OperatorField, SubgraphField
@@ -76,6 +76,7 @@ class MnnReader(FormatReader):
     spec: ClassVar[str] = "https://github.com/alibaba/MNN/tree/master/schema/default"
     suffixes: ClassVar[tuple[str, ...]] = (".mnn",)
     weights_suffixes: ClassVar[tuple[str, ...]] = (_WEIGHTS_SUFFIX,)
+    magics: ClassVar[tuple[Magic, ...]] = ((1, bytes(3)),)  # the root table is near the beginning
 
     def sniff(self, name: str, head: bytes) -> bool:
         """The root table has the fields of a net, and nothing where other formats identify."""

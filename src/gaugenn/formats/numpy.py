@@ -48,6 +48,7 @@ class NumpyReader(FormatReader):
     title = "NumPy"
     spec = "https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html"
     suffixes = (".npy", ".npz")
+    magics = ((0, _MAGIC),)
 
     def sniff(self, name: str, head: bytes) -> bool:
         """By the magic text, or by a zip whose first member is an array."""

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from gaugenn.content import Content
 from gaugenn.errors import FormatError
-from gaugenn.formats._contract import FormatReader
+from gaugenn.formats._contract import FormatReader, Magic
 from gaugenn.formats._flatbuffers import FlatBuffer, Table
 from gaugenn.formats._onnx_attributes import ATTRIBUTE_LIMIT, constant_output
 from gaugenn.formats._onnx_graphs import GraphDraft, GraphFinisher
@@ -99,6 +99,7 @@ class OrtReader(FormatReader):
         "https://github.com/microsoft/onnxruntime/blob/main/onnxruntime/core/flatbuffers/schema/ort.fbs"
     )
     suffixes: ClassVar[tuple[str, ...]] = (".ort",)
+    magics: ClassVar[tuple[Magic, ...]] = ((4, IDENTIFIER),)
 
     def sniff(self, name: str, head: bytes) -> bool:
         """The identifier at byte 4."""

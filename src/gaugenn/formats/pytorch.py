@@ -52,6 +52,7 @@ class PytorchReader(FormatReader):
     title = "PyTorch"
     spec = "https://github.com/pytorch/pytorch/blob/main/torch/csrc/jit/docs/serialization.md"
     suffixes = (".pt", ".pth", ".ptl", ".pt1", ".pyt", ".ckpt", ".torchscript")
+    magics = ((0, b"PK\x03\x04"), (0, LEGACY_MAGIC), (4, _MOBILE_FLATBUFFER))
 
     def sniff(self, name: str, head: bytes) -> bool:
         """By the first member of the zip, the legacy number, or the mobile flatbuffer's identifier."""

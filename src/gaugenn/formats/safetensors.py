@@ -43,6 +43,7 @@ class SafetensorsReader(FormatReader):
     title = "safetensors"
     spec = "https://github.com/huggingface/safetensors#format"
     suffixes = (".safetensors",)
+    magics = ((5, b'\0\0\0{"'),)  # the header has less than 2**40 bytes
 
     def sniff(self, name: str, head: bytes) -> bool:
         """By the header's length and the brace and key that begin it."""

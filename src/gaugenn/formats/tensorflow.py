@@ -61,6 +61,7 @@ class TensorFlowReader(FormatReader):
         "https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/framework/graph.proto"
     )
     suffixes = (".pb", ".graphdef", ".meta")
+    magics = ((0, b"\n"), (0, b"\x08\x01\x12"))  # the first node; a saved model's version
 
     def sniff(self, name: str, head: bytes) -> bool:
         """By the fields of the outermost messages and a known operator in the first node."""

@@ -114,6 +114,7 @@ class TnnReader(FormatReader):
     spec = "https://github.com/Tencent/TNN/blob/master/doc/en/user/convert_en.md"
     suffixes = (".tnnproto",)
     weights_suffixes = (".tnnmodel",)
+    magics = ((0, b'"1 '),)
 
     def sniff(self, name: str, head: bytes) -> bool:
         """By the fourth number of the first quoted line."""

@@ -19,6 +19,7 @@ from gaugenn.store import Blobs, Study
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
     files: tuple[ModelFile, ...]
+    names: tuple[str, ...]
     blobs: Path
 
 
@@ -33,7 +34,8 @@ def analyse(study: Study, executor: Executor, watcher: Watcher) -> None:
         ).fetchall()
         names = dict(
             connection.execute(
-                "SELECT model_sha256, min(member) FROM files WHERE kind = 'model' GROUP BY ALL"
+                "SELECT model_sha256, list(DISTINCT member ORDER BY member) FROM files"
+                " WHERE kind = 'model' GROUP BY ALL"
             ).fetchall()
         )
         known = set(
@@ -53,8 +55,12 @@ def analyse(study: Study, executor: Executor, watcher: Watcher) -> None:
         for model, position, name, sha256, size, format_name in listed
     ]
     tasks = [
-        _Task(files=tuple(parts), blobs=study.path / "blobs")
-        for _, parts in groupby(files, key=lambda part: part.model_sha256)
+        _Task(
+            files=tuple(parts),
+            names=tuple(names.get(model, ())[:NAMES_LIMIT]),
+            blobs=study.path / "blobs",
+        )
+        for model, parts in groupby(files, key=lambda part: part.model_sha256)
     ]
     watcher.begin("analyse", len(tasks))
     for outcome in executor.map(_analyse_model, tasks):
@@ -62,30 +68,45 @@ def analyse(study: Study, executor: Executor, watcher: Watcher) -> None:
         if outcome.error is not None:
             if (first.model_sha256,) not in known:
                 study.write([as_failure("analyse", first.model_sha256, outcome.error)])
-            watcher.step("analyse", names.get(first.model_sha256, ""), str(outcome.error))
+            watcher.step("analyse", _shown(outcome.item), str(outcome.error))
             continue
         record, layers = outcome.value  # type: ignore[misc]
         study.write([*layers, record])
-        watcher.step(
-            "analyse", names.get(first.model_sha256, ""), record.error or f"{record.nodes} nodes"
-        )
+        watcher.step("analyse", _shown(outcome.item), record.error or f"{record.nodes} nodes")
     watcher.end("analyse")
 
 
+NAMES_LIMIT = 8
+"""Names of a model, of those it has in packages, that are used to say what it is for."""
+
+
+def _shown(task: _Task) -> str:
+    return task.names[0] if task.names else task.files[0].name
+
+
 def examine(
-    content: Content, model_sha256: str, size_bytes: int, claimed: str | None
+    content: Content,
+    model_sha256: str,
+    size_bytes: int,
+    claimed: str | None,
+    names: tuple[str, ...],
 ) -> tuple[ModelRecord, tuple[LayerRecord, ...]]:
     """Reads a model and counts it; a refusal is a record of kind INVALID with the reason.
+
+    A file that holds weights without a graph (a checkpoint, an array) is of kind WEIGHTS.
 
     Args:
         content: the graph file, with its companions as neighbours.
         model_sha256: the identity to record.
         size_bytes: of all files together.
         claimed: the format whose signature the file carries.
+        names: under which the model was seen.
     """
     try:
         model = read_model(content)
-        record, layers = summarise(model, model_sha256=model_sha256, size_bytes=size_bytes)
+        record, layers = summarise(
+            model, model_sha256=model_sha256, size_bytes=size_bytes, names=names
+        )
     except FormatError as error:
         refused = ModelRecord(
             model_sha256=model_sha256,
@@ -95,6 +116,8 @@ def examine(
             error=str(error),
         )
         return refused, ()
+    if "weights-only" in model.notes:
+        record = replace(record, kind=FileKind.WEIGHTS)
     return record, layers
 
 
@@ -102,7 +125,7 @@ def _analyse_model(task: _Task) -> tuple[ModelRecord, tuple[LayerRecord, ...]]:
     graph = task.files[0]
     size_bytes = sum(part.size_bytes for part in task.files)
     content = model_content(task.files, Blobs(task.blobs))
-    return examine(content, graph.model_sha256, size_bytes, graph.format)
+    return examine(content, graph.model_sha256, size_bytes, graph.format, task.names)
 
 
 def model_content(files: Sequence[ModelFile], blobs: Blobs) -> Content:

@@ -64,6 +64,10 @@ class Inspection:
             "flops": record.flops if record else None,
             "inputs": _interface(record, "inputs"),
             "outputs": _interface(record, "outputs"),
+            "modality": record.modality.value if record else None,
+            "task": record.task.value if record else None,
+            "family": record.family if record else None,
+            "task_confidence": record.task_confidence if record else None,
             "uncounted_nodes": record.uncounted_nodes if record else None,
             "assumed_dimensions": record.assumed_dimensions if record else None,
             "notes": list(record.notes) if record else [],
@@ -138,9 +142,11 @@ def _inspect_candidate(candidate: Candidate) -> Inspection:
     sha256 = None if shipped is None else shipped.sha256()
     if kind is FileKind.MODEL and content is not None and sha256 is not None:
         identity = sha256 if candidate.shipped is None else content.sha256()
-        record, layers = examine(content, identity, content.size_bytes, found_format)
+        record, layers = examine(
+            content, identity, content.size_bytes, found_format, (candidate.path,)
+        )
         kind, found_format, error = record.kind, record.format, record.error
-    read = record is not None and record.kind is FileKind.MODEL
+    read = record is not None and record.kind in (FileKind.MODEL, FileKind.WEIGHTS)
     return Inspection(
         path=candidate.path,
         sha256=sha256,

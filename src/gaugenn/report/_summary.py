@@ -32,7 +32,8 @@ _QUERY = f"""
         (SELECT count(*) FROM candidates WHERE kind = 'unknown') AS unknown,
         (SELECT count(*) FROM candidates WHERE kind = 'unread') AS unread,
         (SELECT count(DISTINCT model_sha256) FROM models WHERE kind = 'model') AS models,
-        (SELECT count(DISTINCT model_sha256) FROM models WHERE kind != 'model') AS models_refused,
+        (SELECT count(DISTINCT model_sha256) FROM models
+            WHERE kind NOT IN ('model', 'weights')) AS models_refused,
         (SELECT count(DISTINCT model_sha256) FROM models
             WHERE kind = 'model' AND uncounted_nodes = 0 AND macs IS NOT NULL) AS models_counted,
         (SELECT count(DISTINCT format) FROM models WHERE kind = 'model') AS formats,

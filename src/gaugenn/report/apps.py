@@ -40,7 +40,10 @@ class Apps(Figure):
         ) f USING (app_sha256)
         ORDER BY instances DESC, lower(app), a.app_sha256
     """
-    empty = "No package was scanned yet. Scan some with: gaugenn scan PATH... --out STUDY"
+    empty = (
+        "No package was scanned; models that lie in no package are in the parts below. "
+        "Scan packages with: gaugenn scan PATH... --out STUDY"
+    )
 
     def table(self, frame: Frame) -> Table:
         """One row a package, those with most models first."""

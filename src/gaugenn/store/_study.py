@@ -188,9 +188,14 @@ class Study:
         for record, table in TABLES.items():
             connection.register(f"{table}_columns", arrow_schema(record).empty_table())
             select = f'SELECT * FROM "{table}_columns"'
-            parts = self._parts(table)
-            if parts:
-                listed = ", ".join(_quoted(p) for p in parts)
+            parts = [str(part.resolve()) for part in self._parts(table)]
+            if any(special in str(self.path.resolve()) for special in "[*?"):
+                # DuckDB takes such a name for a pattern, so Arrow reads the parts.
+                if parts:
+                    connection.register(f"{table}_rows", pq.ParquetDataset(parts).read())
+                    select += f' UNION ALL BY NAME SELECT * FROM "{table}_rows"'
+            elif parts:
+                listed = ", ".join("'" + part.replace("'", "''") + "'" for part in parts)
                 select += (
                     f" UNION ALL BY NAME SELECT * FROM read_parquet([{listed}], union_by_name=true)"
                 )
@@ -267,14 +272,6 @@ class Study:
         except OSError as error:
             raise _storage(error, self.path) from error
         shutil.rmtree(batch, ignore_errors=True)
-
-
-def _quoted(path: Path) -> str:
-    # A part list is matched as glob patterns: brackets of the folder's name are taken literally.
-    text = str(path)
-    for special in "[*?":
-        text = text.replace(special, f"[{special}]") if special != "[" else text.replace("[", "[[]")
-    return "'" + text.replace("'", "''") + "'"
 
 
 def _write_whole(path: Path, text: str) -> None:
