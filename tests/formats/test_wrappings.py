@@ -252,3 +252,10 @@ def test_random_bytes_hide_no_model(name: str) -> None:
     generator = np.random.default_rng(3)
     for _ in range(300):
         assert identify(from_bytes(name, generator.bytes(1500))).kind is not FileKind.MODEL
+
+
+def test_signatures_that_nobody_claims_do_not_hide_the_one_that_counts() -> None:
+    data = sample("tflite").data()
+    header = b"PK\x03\x04 no archive " * 20
+    found = identify(from_bytes("a.tflite", b"\1" + header + data))
+    assert found.wrapping == f"offset-{1 + len(header)}"

@@ -38,7 +38,10 @@ BASE64_MINIMUM_BYTES = 1024
 OFFSET_MAXIMUM_BYTES = 4096
 """The longest foreign header. Longer ones are taken for a file of their own with a model inside."""
 
-_OFFSETS_TRIED = 4
+_OFFSETS_TRIED = 64
+_READ_AT_MOST = 4
+"""Places where a signature stands that are looked at, and those of them that a reader is tried on."""
+
 _XZ_MEMORY_BYTES = 128 << 20
 _BZIP2_BLOCK_BYTES = 1 << 20
 """Nothing comes out of bzip2 before a block, 900 kB at most, is in."""
@@ -144,10 +147,14 @@ def doubtful(head: bytes, claims: Claims, magics: Iterable[Magic]) -> Iterator[W
     known = tuple(magics)
     layers = [*_bzip2(head), *_foreign_headers(head, known)]
     layers += _xors(head, (each for each in known if len(each[1]) < STRONG_BYTES))
+    claimed = 0
     for layer in layers:
         formats = claims(layer.head)
         if formats:
             yield Wrapped(formats=formats, layers=(layer,))
+            claimed += 1
+            if claimed == _READ_AT_MOST:
+                return
 
 
 def needs_more(head: bytes) -> bool:

@@ -54,6 +54,7 @@ class CoreMlReader(FormatReader):
     title = "Core ML"
     spec = "https://github.com/apple/coremltools/blob/main/mlmodel/format/Model.proto"
     suffixes = (".mlmodel",)
+    magics = ((0, b"\x08"),)  # specificationVersion, a number, comes first
 
     def sniff(self, name: str, head: bytes) -> bool:
         """By a description of inputs and outputs, and the number of a kind of model."""

@@ -60,6 +60,7 @@ class TengineReader(FormatReader):
     title = "Tengine"
     spec = "https://github.com/OAID/Tengine/blob/tengine-lite/source/serializer/tmfile/tm2_format.h"
     suffixes = (".tmfile",)
+    magics = ((0, b"\x02\0\0"),)  # the version, 2.0
 
     def sniff(self, name: str, head: bytes) -> bool:
         """By the version, and the name that every writer puts first, with the record behind it."""
