@@ -228,6 +228,8 @@ QUANTIZATION = {
     "int8": QuantizationScheme.FULL_INTEGER,
 }
 
+DTYPES = {dtype.value: dtype for dtype in DataType}
+
 EVIDENCE = {
     ("camera", EvidenceCategory.RUNTIME, "tflite"): ("Google", True, 1),
     ("camera", EvidenceCategory.RUNTIME, "ncnn"): ("Tencent", True, 1),
@@ -418,10 +420,13 @@ def model_rows(model: PlantedModel) -> list[Record]:
             uncounted_nodes=model.uncounted,
             architecture_sha256=model.architecture_sha256,
             weights_sha256=sha(f"weights {model.name}"),
-            quantization=QUANTIZATION[model.weights_dtype],
+            quantization=QUANTIZATION.get(model.weights_dtype),
             quantization_granularities=("per_axis",) if model.weights_dtype == "int8" else (),
             weight_elements=(
-                ElementShare(dtype=DataType(model.weights_dtype), elements=model.parameters or 0),
+                ElementShare(
+                    dtype=DTYPES.get(model.weights_dtype, DataType.UNKNOWN),
+                    elements=model.parameters or 0,
+                ),
             ),
             dequantize_nodes=3 if model.weights_dtype == "float16" else 0,
             weights_examined=model.parameters or 0,
