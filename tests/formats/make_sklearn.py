@@ -18,6 +18,7 @@ def main() -> None:
     fitted = make_pipeline(StandardScaler(), LogisticRegression())
     fitted.fit(points, (points[:, 0] > 0).astype(int))
     (FOLDER / "pipeline.pkl").write_bytes(pickle.dumps(fitted, protocol=4))
+    (FOLDER / "pipeline5.pkl").write_bytes(pickle.dumps(fitted, protocol=5))
     joblib.dump(fitted, FOLDER / "pipeline.joblib")
 
 

@@ -4,12 +4,8 @@ from tests.formats.samples import Sample
 
 
 def samples() -> tuple[Sample, ...]:
-    """A scaler and a logistic regression."""
-    return (
-        Sample(
-            name="pipeline",
-            format="sklearn",
-            source="sklearn/pipeline.pkl",
-            file_name="pipeline.pkl",
-        ),
+    """A scaler and a logistic regression, in two protocols of pickle."""
+    return tuple(
+        Sample(name=name, format="sklearn", source=f"sklearn/{name}.pkl", file_name=f"{name}.pkl")
+        for name in ("pipeline", "pipeline5")
     )

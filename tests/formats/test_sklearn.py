@@ -18,8 +18,9 @@ def data(name: str) -> bytes:
     return (FOLDER / "sklearn" / name).read_bytes()
 
 
-def test_the_steps_of_a_pipeline_are_nodes_with_their_arrays() -> None:
-    model = READER.read(from_bytes("pipeline.pkl", data("pipeline.pkl")))
+@pytest.mark.parametrize("name", ["pipeline.pkl", "pipeline5.pkl"])
+def test_the_steps_of_a_pipeline_are_nodes_with_their_arrays(name: str) -> None:
+    model = READER.read(from_bytes(name, data(name)))
     graph = model.graphs[0]
     assert model.notes == ("classical-ml",)
     assert [n.source_operator for n in graph.nodes] == ["StandardScaler", "LogisticRegression"]

@@ -18,6 +18,8 @@ _FIRST_CLASS = re.compile(
 """A class of scikit-learn as the first thing in a pickle, in older and newer protocols."""
 _ARRAY = re.compile(r"numpy\.(?:_?core)\.multiarray\._reconstruct")
 _JOBLIB = b"NumpyArrayWrapper"
+_BUFFER = re.compile(r"numpy\.(?:_?core)\.numeric\._frombuffer")
+"""What makes an array in pickles up to protocol 4, and from protocol 5 on."""
 _STEP_LIMIT = 256
 _ITEMS: Mapping[str, DataType] = {
     "f8": DataType.FLOAT64,
@@ -127,12 +129,20 @@ def _model(root: Call) -> Model:
 
 def _array(name: str, value: Value) -> Tensor | None:
     """A numpy array of numbers, from the record of what would make it: version, shape, type, order."""
-    if not isinstance(value, Call) or not _ARRAY.fullmatch(value.called):
+    if not isinstance(value, Call):
         return None
-    state = value.state
-    if not isinstance(state, tuple) or len(state) != 5:
+    held: Value
+    if _ARRAY.fullmatch(value.called) and isinstance(value.state, tuple) and len(value.state) == 5:
+        _, sizes, kind, turned, held = value.state
+    elif (
+        _BUFFER.fullmatch(value.called)
+        and isinstance(value.arguments, tuple)
+        and len(value.arguments) == 4
+    ):
+        held, kind, sizes, order = value.arguments
+        turned = order != "C"
+    else:
         return None
-    _, sizes, kind, turned, held = state
     made_of = kind.arguments if isinstance(kind, Call) else None
     item = made_of[0] if isinstance(made_of, tuple) and made_of else None
     dtype = _ITEMS.get(item) if isinstance(item, str) else None
