@@ -8,6 +8,7 @@ from tests.analysis.networks import Builder, squeezenet_1_1
 from tests.analysis.test_onnx_definitions import products, products_of_onnx_tool
 
 from gaugenn.analysis.cost import ModelCost, costs
+from gaugenn.analysis.lineage import trace
 from gaugenn.analysis.shapes import infer_shapes
 from gaugenn.analysis.summary import summarise
 from gaugenn.content import open_file
@@ -150,3 +151,20 @@ def test_every_model_becomes_rows(path: Path) -> None:
     assert record.architecture_sha256 is not None
     in_main = sum(layer.macs or 0 for layer in layers if layer.graph == 0)
     assert record.macs in (in_main, None)
+
+
+def test_one_network_in_two_frameworks_is_found_by_its_values() -> None:
+    rows = [
+        summarise(read(name), model_sha256=name, size_bytes=1)
+        for name in (
+            *("caffe/det1.prototxt", "tflite/pnet.tflite", "caffe/det2.prototxt"),
+            *("tflite/rnet.tflite", "mnn/RFB-320.mnn", "ncnn/RFB-320.param"),
+        )
+    ]
+    found = trace([record for record, _ in rows], [layer for _, layers in rows for layer in layers])
+    assert {(pair.first, pair.second) for pair in found.copies} == {
+        ("caffe/det1.prototxt", "tflite/pnet.tflite"),
+        ("caffe/det2.prototxt", "tflite/rnet.tflite"),
+        ("mnn/RFB-320.mnn", "ncnn/RFB-320.param"),
+    }
+    assert all(pair.share == 1 for pair in found.copies)

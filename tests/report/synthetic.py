@@ -7,9 +7,11 @@ import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gaugenn.graph import DataType
 from gaugenn.records import (
     App,
     AppFile,
+    ElementShare,
     Environment,
     Evidence,
     EvidenceCategory,
@@ -18,15 +20,19 @@ from gaugenn.records import (
     FileKind,
     Job,
     JobRecord,
+    LayerClass,
     LayerRecord,
+    Modality,
     ModelFile,
     ModelRecord,
     OutputStatistics,
     PackageKind,
     Precision,
     Processor,
+    QuantizationScheme,
     Run,
     RunStatus,
+    Task,
     TensorInfo,
     Timings,
     digest,
@@ -63,10 +69,27 @@ class PlantedModel:
         return sha(f"model {self.name}")
 
     @property
+    def purpose(self) -> tuple[Modality, Task, str, float | None]:
+        """What it is for."""
+        return PURPOSES.get(self.operators, (Modality.UNKNOWN, Task.UNKNOWN, "unknown", None))
+
+    @property
     def architecture_sha256(self) -> str:
         """Of its graph; models share it by giving the same name."""
         return sha(f"architecture {self.architecture or self.name}")
 
+
+LAYER_CLASSES = {
+    "Conv": LayerClass.CONVOLUTION,
+    "Gemm": LayerClass.DENSE,
+    "MatMul": LayerClass.DENSE,
+    "Add": LayerClass.ELEMENTWISE,
+    "LayerNormalization": LayerClass.NORMALISATION,
+    "Concat": LayerClass.DATA_MOVEMENT,
+    "Gather": LayerClass.EMBEDDING,
+    "Softmax": LayerClass.ACTIVATION,
+    "Relu": LayerClass.ACTIVATION,
+}
 
 _CLASSIFIER = (
     ("Conv", "CONV_2D", 15),
@@ -87,6 +110,13 @@ _TEXT = (
     ("Gather", "Gather", 3),
     ("Softmax", "Softmax", 6),
 )
+
+PURPOSES = {
+    _CLASSIFIER: (Modality.VISION, Task.CLASSIFICATION, "mobilenet-v2", 0.9),
+    _DETECTOR: (Modality.VISION, Task.DETECTION, "yolo", 0.8),
+    _TEXT: (Modality.TEXT, Task.UNKNOWN, "bert", None),
+}
+"""Modality, task, family and confidence by a model's operators."""
 
 MODELS = (
     PlantedModel(
@@ -188,6 +218,15 @@ APPS = {
     "notes": ("Plain Notes", "org.example.notes", PackageKind.APK),
 }
 """Six apps; `notes` holds no model."""
+
+CLUSTERED = "liveness.param"
+"""The one model with clustered weights, and with a clustering tool's names."""
+
+QUANTIZATION = {
+    "float32": QuantizationScheme.NONE,
+    "float16": QuantizationScheme.FLOAT16,
+    "int8": QuantizationScheme.FULL_INTEGER,
+}
 
 EVIDENCE = {
     ("camera", EvidenceCategory.RUNTIME, "tflite"): ("Google", True, 1),
@@ -379,6 +418,23 @@ def model_rows(model: PlantedModel) -> list[Record]:
             uncounted_nodes=model.uncounted,
             architecture_sha256=model.architecture_sha256,
             weights_sha256=sha(f"weights {model.name}"),
+            quantization=QUANTIZATION[model.weights_dtype],
+            quantization_granularities=("per_axis",) if model.weights_dtype == "int8" else (),
+            weight_elements=(
+                ElementShare(dtype=DataType(model.weights_dtype), elements=model.parameters or 0),
+            ),
+            dequantize_nodes=3 if model.weights_dtype == "float16" else 0,
+            weights_examined=model.parameters or 0,
+            zero_weights=(model.parameters or 0) // 10,
+            near_zero_weights=(model.parameters or 0) // 5,
+            tensors_examined=0 if model.weights_dtype == "int8" else 4,
+            clustered_tensors=2 if model.name == CLUSTERED else 0,
+            compression_traces=("cluster_",) if model.name == CLUSTERED else (),
+            modality=model.purpose[0],
+            task=model.purpose[1],
+            family=model.purpose[2],
+            task_confidence=model.purpose[3],
+            task_evidence=() if model.purpose[3] is None else (f"task: {model.purpose[1]}",),
         ),
     ]
     rows.extend(
@@ -402,6 +458,7 @@ def model_rows(model: PlantedModel) -> list[Record]:
             name=f"node{position}",
             operator=operator,
             source_operator=source,
+            layer_class=LAYER_CLASSES.get(operator, LayerClass.OTHER),
             macs=(model.macs or 0) // len(nodes),
             flops=2 * ((model.macs or 0) // len(nodes)),
             elementwise_operations=0,

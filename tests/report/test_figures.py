@@ -14,7 +14,7 @@ import synthetic
 
 from gaugenn import report
 from gaugenn.errors import UsageError
-from gaugenn.records import AppFile, JobRecord, ModelFile, Processor, RunStatus
+from gaugenn.records import AppFile, JobRecord, LayerClass, ModelFile, Processor, RunStatus
 from gaugenn.report import ExportFormat, Figure
 from gaugenn.report._frame import Frame, load
 from gaugenn.report._table import Table
@@ -213,6 +213,58 @@ def test_the_cost_scatter_holds_each_model_of_known_cost(study: Study) -> None:
     ]
     assert len(bounds) == 1
     assert str(bounds[0]).startswith("yolo.param")
+
+
+def test_tasks_are_counted_with_places_and_reasons(study: Study) -> None:
+    planted: dict[tuple[object, ...], list[int]] = {}
+    for model in synthetic.MODELS:
+        counts = planted.setdefault(model.purpose[:2], [0, 0])
+        counts[0] += 1
+        counts[1] += len(model.places)
+    rows = rows_of(study, "tasks", "modality", "task", "models", "places")
+    assert {row[:2]: list(row[2:]) for row in rows} == planted
+    by_task = {row["Task"]: row for row in texts_of(study, "tasks")}
+    assert by_task["classification"]["Because of"] == "task: classification"
+    assert by_task["classification"]["Families"] == "mobilenet-v2"
+    assert by_task["classification"]["Median confidence"] == "0.90"
+    assert by_task["unknown"]["Median confidence"] == "\N{EN DASH}"
+
+
+def test_kinds_of_layers_are_shares_of_their_modality(study: Study) -> None:
+    planted: dict[tuple[object, object], int] = {}
+    for model in synthetic.MODELS:
+        for operator, _, number in model.operators:
+            kind = synthetic.LAYER_CLASSES.get(operator, LayerClass.OTHER)
+            key = (model.purpose[0], kind)
+            planted[key] = planted.get(key, 0) + number
+    rows = rows_of(study, "layer_classes", "modality", "layer_class", "nodes", "nodes_percent")
+    assert {(row[0], row[1]): row[2] for row in rows} == planted
+    for modality in {row[0] for row in rows}:
+        shares = [row[3] for row in rows if row[0] == modality]
+        assert math.isclose(sum(s for s in shares if isinstance(s, float)), 100)
+
+
+def test_compression_names_what_each_share_is_of(study: Study) -> None:
+    rows = {row[0]: row[1:] for row in rows_of(
+        study, "compression", "statement", "part", "whole", "denominator"
+    )}  # fmt: skip
+    models = len(synthetic.MODELS)
+    dtypes = [model.weights_dtype for model in synthetic.MODELS]
+    integers = dtypes.count("int8")
+    assert rows["quantised: full-integer"] == (integers, models, "models with weights")
+    assert rows["quantised: float16"][0] == dtypes.count("float16")
+    assert rows["weights quantised per axis"][0] == integers
+    assert rows["weights of 4 bits or fewer"][0] == 0
+    assert rows["dequantise operators"] == (dtypes.count("float16"), models, "models")
+    large = "models with large float weights"
+    assert rows["clustered weights"] == (1, models - integers, large)
+    assert rows["names left by clustering"] == (1, models, "models")
+    assert rows["names left by pruning"][0] == 0
+    counts = [model.parameters or 0 for model in synthetic.MODELS]
+    zeros = sum(count // 10 for count in counts)
+    assert rows["weights that are exactly zero"] == (zeros, sum(counts), "weights with values")
+    assert rows["weights of at most 1e-9"][0] == sum(count // 5 for count in counts)
+    assert rows["at least half of the weights zero"][0] == 0
 
 
 def test_element_types_are_counted(study: Study) -> None:

@@ -93,7 +93,10 @@ def gates(seen: Portrait) -> int:
 
 
 def _mobilenets(seen: Portrait) -> Iterator[Vote]:
-    """https://arxiv.org/abs/1704.04861, 1801.04381, 1905.02244, 2404.10518, 1905.11946."""
+    """https://arxiv.org/abs/1704.04861, 1801.04381, 1905.02244, 2404.10518, 1905.11946, 1807.11626.
+
+    EfficientNet-Lite and ProxylessNAS have the blocks of MnasNet and go by its name.
+    """
     depthwise = [block for block in seen.blocks if block.kind == "depthwise"]
     flat = [block for block in depthwise if len(block.kernel) == 2]
     inverted = inverted_residuals(seen)
@@ -115,7 +118,7 @@ def _mobilenets(seen: Portrait) -> Iterator[Vote]:
         elif early >= 3 and large:
             yield _vote("mobilenet-v4", 0.6, f"{reason}, filtered before they expand")
         elif large * 3 >= len(inverted):
-            yield _vote("efficientnet", 0.6, f"{reason}, {large} with 5x5 windows")
+            yield _vote("mnasnet", 0.6, f"{reason}, {large} with 5x5 windows")
         else:
             yield _vote("mobilenet-v2", 0.85, reason)
         return
