@@ -1,6 +1,7 @@
 """Makes the Keras samples with Keras itself: `python -m tests.formats.make_keras`.
 
-Needs `pip install keras h5py`; Keras computes with numpy, and no other framework is needed.
+Needs `pip install keras==3.8.0 h5py scipy jax`; Keras' numpy backend takes its image operations from
+JAX.
 """
 
 import os

@@ -58,6 +58,7 @@ class GgmlReader(FormatReader):
     title = "GGML"
     spec = "https://github.com/ggml-org/whisper.cpp/blob/master/models/convert-pt-to-ggml.py"
     suffixes = (".ggml",)
+    magics = ((0, _MAGIC),)
 
     def sniff(self, name: str, head: bytes) -> bool:
         """By the magic number, and Whisper's eleven numbers behind it; or an older magic number."""

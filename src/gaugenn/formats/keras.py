@@ -35,6 +35,7 @@ class KerasReader(FormatReader):
     title = "Keras"
     spec = "https://keras.io/guides/serialization_and_saving/"
     suffixes = (".h5", ".hdf5", ".hd5", ".keras")
+    magics = ((0, _hdf5.MAGIC),)
 
     def sniff(self, name: str, head: bytes) -> bool:
         """By HDF5's signature, or by a zip that begins with a member that Keras writes."""
