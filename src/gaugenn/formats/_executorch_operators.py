@@ -5,8 +5,8 @@ ATen's own would give a view. `cortex_m` kernels are for 8-bit integers: their w
 output, height, width, input, their further operands are how results are scaled back.
 
 **Source:** https://github.com/pytorch/executorch/blob/main/backends/cortex_m/ops/operators.py and
-https://github.com/pytorch/executorch/blob/main/exir/passes/dim_order_ops_registry.py for names and order
-of arguments; `_pytorch_operators` for ATen's.
+https://github.com/pytorch/executorch/blob/main/exir/passes/dim_order_ops_registry.py for names and
+order of arguments; `_pytorch_operators` for ATen's.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,29 +21,30 @@ ARGUMENTS: Mapping[str, tuple[str, ...]] = {
         "quantize_per_tensor": "input scale zero_point quant_min quant_max dtype",
         "dequantize_per_tensor": "input scale zero_point quant_min quant_max dtype",
         "quantized_conv2d": (
-            "input weight bias stride padding dilation input_offset output_offset multipliers shifts "
+            "input weight bias - - - input_offset output_offset multipliers shifts "
             "activation_min activation_max scratch"
         ),
         "quantized_depthwise_conv2d": (
-            "input weight bias stride padding dilation groups input_offset output_offset multipliers "
+            "input weight bias - - - depth_multiplier input_offset output_offset multipliers "
             "shifts activation_min activation_max scratch"
         ),
         "quantized_linear": (
             "input weight bias kernel_sum input_offset filter_offset output_offset multipliers "
             "shifts activation_max activation_min"
         ),
-        "quantized_avg_pool2d": "input kernel stride padding ceil_mode zero_point multiplier shift",
+        "quantized_avg_pool2d": "input - - - - zero_point multiplier shift",
         "pad": "input pre_pad post_pad value",
     }.items()
 }
-"""Names of the arguments of `cortex_m` and quantising kernels, which files do not hold."""
+"""Names of the arguments of `cortex_m` and quantising kernels, which files do not hold; `-` for those
+that become attributes of ONNX. The depthwise kernel's `groups` holds how many results a channel has."""
 
 _Rule = Callable[[Site], Mapped | None]
 
 
 def _pair(site: Site, index: int) -> tuple[int, int] | None:
     found = site.integers(index, "")
-    return found if found is not None and len(found) == 2 else None  # type: ignore[return-value]
+    return (found[0], found[1]) if found is not None and len(found) == 2 else None
 
 
 def _shape(site: Site, index: int, rank: int) -> tuple[int, ...] | None:
@@ -60,8 +61,8 @@ def _convolution(*, depthwise: bool) -> _Rule:
             return None
         if min(*weight, image[1]) < 1 or stride is None or pad is None or dilation is None:
             return None
-        group = site.integer(6, "", 1) if depthwise else image[1] // weight[3]
-        if not group or group < 1:
+        group = image[1] if depthwise else image[1] // weight[3]
+        if group < 1:
             return None
         attributes: dict[str, AttributeValue] = {
             "kernel_shape": weight[1:3],

@@ -1,7 +1,7 @@
 """Field numbers and codes of ExecuTorch programs (`ET12`).
 
-**Source:** https://github.com/pytorch/executorch/blob/main/schema/program.fbs and scalar_type.fbs beside
-it; schema/extended_header.h for what may stand between the identifier and the root table.
+**Source:** https://github.com/pytorch/executorch/blob/main/schema/program.fbs and scalar_type.fbs
+beside it; schema/extended_header.h for what may stand between the identifier and the root table.
 """
 
 import struct

@@ -46,7 +46,9 @@ from gaugenn.graph import (
 
 _IDENTIFIER = b"ET12"
 _HIGHEST_RANK = 64
-_LARGEST_OFFSET = 1 << 62
+_MOST_ELEMENTS = 1 << 62
+_MOST_RESULTS = 64
+"""Of one kernel. Those that give a variable number give them as one list."""
 _SCALARS = {
     ValueKind.NOTHING: DataType.UNKNOWN,
     ValueKind.INT: DataType.INT64,
@@ -279,7 +281,7 @@ class _Plan:
         if table.integer(TensorField.STORAGE_OFFSET):
             raise FormatError(f"buffer {buffer} is used from its middle, which no runtime can")
         elements = math.prod(sizes)
-        size = dtype.size_bytes(elements) if elements < _LARGEST_OFFSET else None
+        size = dtype.size_bytes(elements) if elements < _MOST_ELEMENTS else None
         if size is None:
             raise FormatError(f"no tensor can have the sizes {sizes}")
         held = self._program.held(buffer, size, mutable)
@@ -333,7 +335,8 @@ class _Plan:
                 plain = _plain(value)
                 if plain is not None:
                     label = labels[at] if at < len(labels) else f"argument_{at}"
-                    attributes.setdefault(label, plain)
+                    if call is None or label != "-":
+                        attributes.setdefault(label.replace("-", f"argument_{at}"), plain)
         if overload:
             attributes.setdefault("overload", overload)
         inputs = [self._names[index] for index in tensors]
@@ -355,13 +358,16 @@ class _Plan:
                 named.append(self._constant(value))
             else:
                 named.append("")
-        named += [name for name in dict.fromkeys(all_names) if name not in named]
+        known = set(named)
+        named += [name for name in dict.fromkeys(all_names) if name not in known]
         while named and not named[-1]:
             named.pop()
         return named
 
     def _constant(self, value: float) -> str:
-        kind, dtype = ("<f8", DataType.FLOAT64) if isinstance(value, float) else ("<i8", DataType.INT64)
+        kind, dtype = (
+            ("<f8", DataType.FLOAT64) if isinstance(value, float) else ("<i8", DataType.INT64)
+        )
         name = f"{value!r}:{dtype}"
         data = memoryview(np.asarray(value, kind).tobytes())
         self._tensors[name] = Tensor(
@@ -421,7 +427,9 @@ class _Plan:
         if kind == ValueKind.INTS:
             return [self._operand(i) for i in table.integers(0, "i64") if self._is_number(i)]
         if kind in _LISTS:
-            return [None if i < 0 else self._operand(i) for i in table.integers(0) if self._is_item(i)]
+            return [
+                None if i < 0 else self._operand(i) for i in table.integers(0) if self._is_item(i)
+            ]
         if kind == ValueKind.INT:
             return table.integer(0, "i64")
         if kind == ValueKind.BOOL:
@@ -507,7 +515,12 @@ class _Plan:
         self, name: str, operands: list[Operand], inputs: list[str], outputs: list[int]
     ) -> None:
         """Says of the integers of a quantising kernel what they stand for."""
-        if not name.endswith("quantize_per_tensor") or len(operands) < 3 or not inputs or not outputs:
+        if (
+            not name.endswith("quantize_per_tensor")
+            or len(operands) < 3
+            or not inputs
+            or not outputs
+        ):
             return
         scale, zero = operands[1], operands[2]
         if not isinstance(scale, float) or not isinstance(zero, int):
@@ -533,7 +546,7 @@ def _split(
 
     Primitives give one result, which stands there once; `et_copy_index` fills its first argument.
     """
-    for count in range(1, len(arguments) // 2 + 1):
+    for count in range(1, min(len(arguments) // 2, _MOST_RESULTS) + 1):
         if arguments[-count:] == arguments[-2 * count : -count]:
             return arguments[: -2 * count], arguments[-count:]
     if namespace == _PRIMITIVES and arguments:
