@@ -274,3 +274,22 @@ def test_tables_are_a_sequence() -> None:
     assert [t.integer(0) for t in tables[1:3]] == [1, 2]
     with pytest.raises(IndexError):
         tables[4]
+
+
+def test_a_field_index_shared_with_a_table_of_narrower_fields_is_read() -> None:
+    builder = flatbuffers.Builder(0)
+    builder.StartObject(1)
+    builder.PrependInt32Slot(0, 7, 0)
+    narrow = builder.EndObject()
+    builder.StartObject(1)
+    builder.PrependFloat64Slot(0, 2.5, 0)
+    wide = builder.EndObject()
+    builder.StartObject(2)
+    builder.PrependUOffsetTRelativeSlot(0, narrow, 0)
+    builder.PrependUOffsetTRelativeSlot(1, wide, 0)
+    builder.Finish(builder.EndObject())
+    root = FlatBuffer(memoryview(bytes(builder.Output())), "file").root()
+    first, second = root.table(0), root.table(1)
+    assert first is not None
+    assert second is not None
+    assert (first.integer(0), second.real(0, "f64")) == (7, 2.5)
