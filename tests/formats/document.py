@@ -46,10 +46,14 @@ def _reader_table() -> str:
 
 
 def _graph(models: list[Model]) -> str:
+    if not models:
+        return "recognised only"
     return "yes" if any(graph.nodes for model in models for graph in model.graphs) else "none"
 
 
 def _weights(models: list[Model]) -> str:
+    if not models:
+        return "-"
     constants = [
         tensor
         for model in models

@@ -27,6 +27,7 @@ class Sample:
         neighbours: other files of its folder by name.
         endings: lengths after which the file is a whole, smaller file of its format: a plain
             sequence of layers does not say how many there are.
+        refused: words of the refusal, of a format that is only recognised.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Sample:
     file_name: str
     neighbours: Mapping[str, bytes] = field(default_factory=dict)
     endings: Callable[[bytes], Container[int]] = lambda _data: ()
+    refused: str = ""
 
     def data(self) -> bytes:
         """The file's bytes."""
@@ -52,9 +54,18 @@ class Sample:
         return from_bytes(self.file_name, self.data() if data is None else data, neighbour)
 
 
-@cache
 def all_samples() -> tuple[Sample, ...]:
-    """The samples of every format, in name order of their modules."""
+    """The samples of every format that is read, in name order of their modules."""
+    return tuple(sample for sample in _samples() if not sample.refused)
+
+
+def refused_samples() -> tuple[Sample, ...]:
+    """The samples of formats that are only recognised."""
+    return tuple(sample for sample in _samples() if sample.refused)
+
+
+@cache
+def _samples() -> tuple[Sample, ...]:
     found: list[Sample] = []
     for path in sorted(FOLDER.glob("samples_*.py")):
         module = importlib.import_module(f"tests.formats.{path.stem}")

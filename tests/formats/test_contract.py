@@ -8,11 +8,11 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
-from gaugenn.errors import FormatError
+from gaugenn.errors import FormatError, UnsupportedFormatError
 from gaugenn.formats import HEAD_BYTES
 from gaugenn.formats._identify import readers
 from gaugenn.graph import GraphReference, LazyBytes, Model, TensorKind
-from tests.formats.samples import Sample, all_samples
+from tests.formats.samples import Sample, all_samples, refused_samples
 
 CORRUPTIONS = 300
 TRUNCATIONS = 200
@@ -60,7 +60,7 @@ def test_a_reader_has_a_title_a_specification_and_suffixes(name: str) -> None:
 
 @each_reader
 def test_a_reader_has_a_sample(name: str) -> None:
-    assert name in {sample.format for sample in all_samples()}
+    assert name in {sample.format for sample in (*all_samples(), *refused_samples())}
 
 
 @each_reader
@@ -71,6 +71,15 @@ def test_a_reader_claims_no_empty_random_or_constant_bytes(name: str) -> None:
     generator = seeded(name)
     for size in (1, 7, 8, 64, HEAD_BYTES):
         assert not reader.sniff("file.bin", generator.bytes(size))
+
+
+@pytest.mark.parametrize("sample", refused_samples(), ids=lambda sample: sample.format)
+def test_a_format_that_is_only_recognised_says_what_it_is(sample: Sample) -> None:
+    head = sample.content().head(HEAD_BYTES)
+    assert [n for n, r in readers().items() if r.sniff(sample.file_name, head)] == [sample.format]
+    with pytest.raises(UnsupportedFormatError, match=sample.refused) as refusal:
+        read(sample)
+    assert str(refusal.value).startswith(sample.file_name)
 
 
 @each_sample

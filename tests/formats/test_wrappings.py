@@ -25,7 +25,7 @@ from gaugenn.formats import (
     unwrap,
 )
 from gaugenn.records import FileKind
-from tests.formats.samples import Sample, all_samples
+from tests.formats.samples import Sample, all_samples, refused_samples
 
 Wrap = Callable[[bytes], bytes]
 
@@ -241,7 +241,7 @@ def test_a_model_of_every_format_is_found_under_xor(format_: str) -> None:
     """At least one: a file may begin with a comment, or with a field that others put last."""
     found = [
         identify(given.content(xored(0x5A)(given.data())))
-        for given in all_samples()
+        for given in (*all_samples(), *refused_samples())
         if given.format == format_
     ]
     assert (FileKind.MODEL, "xor-0x5a") in {(each.kind, each.wrapping) for each in found}

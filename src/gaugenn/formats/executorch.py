@@ -21,7 +21,7 @@ from gaugenn.errors import FormatError
 from gaugenn.formats import _executorch_operators as operators
 from gaugenn.formats import _executorch_schema as schema
 from gaugenn.formats._assembly import unique
-from gaugenn.formats._contract import FormatReader
+from gaugenn.formats._contract import FormatReader, Magic
 from gaugenn.formats._executorch_schema import (
     Instruction,
     PlanField,
@@ -65,6 +65,7 @@ class ExecutorchReader(FormatReader):
     title: ClassVar[str] = "ExecuTorch"
     spec: ClassVar[str] = "https://github.com/pytorch/executorch/blob/main/schema/program.fbs"
     suffixes: ClassVar[tuple[str, ...]] = (".pte",)
+    magics: ClassVar[tuple[Magic, ...]] = ((4, _IDENTIFIER),)
 
     def sniff(self, name: str, head: bytes) -> bool:
         """The identifier at byte 4."""
