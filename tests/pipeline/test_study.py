@@ -266,6 +266,11 @@ def test_a_full_disk_ends_with_a_message_and_the_study_goes_on_later(
     assert _contents(folder) == _contents(study)
 
 
+def _interruptible() -> None:
+    """What a shell starts in the background ignores interrupts, and so would its children."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_an_interrupted_study_says_how_to_go_on(apps: Path, tmp_path: Path) -> None:
     folder = tmp_path / "s"
     with subprocess.Popen(
@@ -273,6 +278,7 @@ def test_an_interrupted_study_says_how_to_go_on(apps: Path, tmp_path: Path) -> N
         env=_environment(),
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=_interruptible,
     ) as process:
         while not _parts(folder) and process.poll() is None:
             time.sleep(0.01)
