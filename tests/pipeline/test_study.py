@@ -266,10 +266,26 @@ def test_a_full_disk_ends_with_a_message_and_the_study_goes_on_later(
     assert _contents(folder) == _contents(study)
 
 
+# What a shell starts in the background ignores interrupts, and so would its children.
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from gaugenn.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
 def test_an_interrupted_study_says_how_to_go_on(apps: Path, tmp_path: Path) -> None:
     folder = tmp_path / "s"
+    options = ("--no-bench", "--workers", "1")
     with subprocess.Popen(
-        _command("study", apps, "--out", folder, "--no-bench", "--workers", 1),
+        [
+            sys.executable,
+            "-c",
+            INTERRUPTIBLE,
+            *_command("study", apps, "--out", folder)[3:],
+            *options,
+        ],
         env=_environment(),
         stderr=subprocess.PIPE,
         text=True,
