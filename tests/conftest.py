@@ -1,12 +1,15 @@
 """What holds for all tests."""
 
+import atexit
 import os
 
 
-def pytest_unconfigure() -> None:
-    """Keeps the run's summary the last thing printed.
+def _keep_the_summary_last() -> None:
+    """DuckDB's bindings list what they find alive when the interpreter ends.
 
-    DuckDB's bindings list what they find alive when the interpreter ends; the operating system takes
-    it back anyway, and nobody would read it as anything but an error.
+    The operating system takes it back anyway, and after a run's summary it reads like an error.
     """
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+atexit.register(_keep_the_summary_last)
