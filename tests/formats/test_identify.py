@@ -393,3 +393,12 @@ def test_real_files_that_are_no_models_are_explained() -> None:
             assert found.reason
             seen += 1
     assert seen >= 15
+
+
+def test_an_android_resource_table_without_strings_is_no_caffe_net() -> None:
+    name = b"com.example.app.assets"
+    package = b"\n\x02\x08\x7c\x12" + bytes([len(name)]) + name
+    table = b"\x12" + bytes([len(package)]) + package
+    found = identify(from_bytes("assets/resources.pb", table))
+    assert (found.kind, found.formats) == (FileKind.UNKNOWN, ())
+    assert "an Android resource table" in (found.reason or "")

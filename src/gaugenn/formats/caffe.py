@@ -126,9 +126,19 @@ def _begins_old_layer(field: HeadField) -> bool:
             if not _is_name(inner):
                 return False
         elif inner.number == numbers["layer"]:
-            return inner.wire == LENGTH and field.whole
+            return inner.wire == LENGTH and field.whole and _begins_oldest_layer(inner)
         seen.add(inner.number)
     return numbers["type"] in seen and bool(seen & {numbers["name"], numbers["top"]})
+
+
+def _begins_oldest_layer(field: HeadField) -> bool:
+    """Its name (field 1) and type (field 2) are texts; Android's resource tables have numbers."""
+    seen: set[int] = set()
+    for inner in head_fields(field.data, whole=field.whole):
+        if inner.number in (1, 2) and not _is_name(inner):
+            return False
+        seen.add(inner.number)
+    return 2 in seen
 
 
 def _is_name(field: HeadField) -> bool:
