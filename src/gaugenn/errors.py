@@ -14,7 +14,6 @@
     │   └── MissingToolError   an external tool is not installed; the message says how to install it
     └── TransientError         may pass when tried again
         ├── DeviceError        link lost, device gone, command died
-        ├── LaunchTimeoutError a launch ran past its time limit
         └── StorageFullError   the disk has no room; free some and run the same command again
 
 A message says where, what is wrong, what was expected, and what to do. `except Exception` stands only
@@ -81,10 +80,6 @@ class TransientError(GaugennError):
 
 class DeviceError(TransientError):
     """The link to a device was lost, or a command on it died."""
-
-
-class LaunchTimeoutError(TransientError):
-    """A launch ran past its time limit and was ended."""
 
 
 class StorageFullError(TransientError):

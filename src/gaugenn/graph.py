@@ -102,6 +102,40 @@ _BITS: dict[DataType, int] = {
 }
 
 
+ONNX_ELEMENT_TYPES: dict[int, DataType] = {
+    1: DataType.FLOAT32,
+    2: DataType.UINT8,
+    3: DataType.INT8,
+    4: DataType.UINT16,
+    5: DataType.INT16,
+    6: DataType.INT32,
+    7: DataType.INT64,
+    8: DataType.STRING,
+    9: DataType.BOOL,
+    10: DataType.FLOAT16,
+    11: DataType.FLOAT64,
+    12: DataType.UINT32,
+    13: DataType.UINT64,
+    14: DataType.COMPLEX64,
+    15: DataType.COMPLEX128,
+    16: DataType.BFLOAT16,
+    17: DataType.FLOAT8_E4M3FN,
+    18: DataType.FLOAT8_E4M3FNUZ,
+    19: DataType.FLOAT8_E5M2,
+    20: DataType.FLOAT8_E5M2FNUZ,
+    21: DataType.UINT4,
+    22: DataType.INT4,
+    23: DataType.FLOAT4_E2M1FN,
+    24: DataType.FLOAT8_E8M0FNU,
+    25: DataType.UINT2,
+    26: DataType.INT2,
+}
+"""Element types by ONNX's numbers in files and attributes; 6-bit floats (27, 28) have no counterpart.
+
+**Source:** TensorProto.DataType of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto.
+"""
+
+
 class Layout(StrEnum):
     """Where the channels of spatial operators are."""
 

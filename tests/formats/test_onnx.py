@@ -20,9 +20,9 @@ from gaugenn.formats import HEAD_BYTES, _onnx_graphs, identify
 from gaugenn.formats import _onnx_attributes as attributes_module
 from gaugenn.formats import onnx as reader_module
 from gaugenn.formats._onnx_operators import STANDARD_OPERATORS
-from gaugenn.formats._onnx_tensors import ELEMENT_TYPES
 from gaugenn.formats.onnx import OnnxReader
 from gaugenn.graph import (
+    ONNX_ELEMENT_TYPES,
     DataType,
     Graph,
     GraphReference,
@@ -72,7 +72,7 @@ def protos(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
 
 
 def assert_same_array(tensor: Tensor, proto: onnx.TensorProto) -> None:
-    assert ELEMENT_TYPES[proto.data_type] is tensor.dtype
+    assert ONNX_ELEMENT_TYPES[proto.data_type] is tensor.dtype
     assert tensor.shape == tuple(proto.dims)
     expected = numpy_helper.to_array(proto)
     if tensor.dtype is DataType.STRING:
@@ -152,7 +152,7 @@ def test_every_operator_that_the_onnx_package_knows_is_a_standard_operator() -> 
 
 def test_every_element_type_of_the_onnx_package_is_known_but_for_6_bit_floats() -> None:
     numbers = set(TensorProto.DataType.values())
-    assert numbers - set(ELEMENT_TYPES) == {0, 27, 28}
+    assert numbers - set(ONNX_ELEMENT_TYPES) == {0, 27, 28}
 
 
 def test_a_model_carries_its_header() -> None:

@@ -3,34 +3,7 @@
 from collections.abc import Sequence
 
 from gaugenn.analysis._node_view import NodeView
-from gaugenn.graph import DataType, Tensor
-
-ONNX_TYPES: dict[int, DataType] = {
-    1: DataType.FLOAT32,
-    2: DataType.UINT8,
-    3: DataType.INT8,
-    4: DataType.UINT16,
-    5: DataType.INT16,
-    6: DataType.INT32,
-    7: DataType.INT64,
-    8: DataType.STRING,
-    9: DataType.BOOL,
-    10: DataType.FLOAT16,
-    11: DataType.FLOAT64,
-    12: DataType.UINT32,
-    13: DataType.UINT64,
-    14: DataType.COMPLEX64,
-    15: DataType.COMPLEX128,
-    16: DataType.BFLOAT16,
-    17: DataType.FLOAT8_E4M3FN,
-    18: DataType.FLOAT8_E4M3FNUZ,
-    19: DataType.FLOAT8_E5M2,
-    20: DataType.FLOAT8_E5M2FNUZ,
-    21: DataType.UINT4,
-    22: DataType.INT4,
-    23: DataType.FLOAT4_E2M1FN,
-}
-"""**Source:** TensorProto.DataType of https://github.com/onnx/onnx/blob/main/onnx/onnx.proto."""
+from gaugenn.graph import ONNX_ELEMENT_TYPES, DataType, Tensor
 
 _BOOLEAN = frozenset(
     """
@@ -102,4 +75,4 @@ def _first(view: NodeView) -> DataType:
 
 def _named(view: NodeView, name: str, default: DataType) -> DataType:
     given = view.node.attributes.get(name)
-    return ONNX_TYPES.get(given, default) if isinstance(given, int) else default
+    return ONNX_ELEMENT_TYPES.get(given, default) if isinstance(given, int) else default

@@ -18,7 +18,15 @@ import numpy as np
 from gaugenn.content import Content
 from gaugenn.errors import FormatError, UnsupportedFormatError
 from gaugenn.formats._protobuf import Message, Schema, Varints
-from gaugenn.graph import DataType, LazyBytes, Shape, Tensor, TensorData, TensorKind
+from gaugenn.graph import (
+    ONNX_ELEMENT_TYPES,
+    DataType,
+    LazyBytes,
+    Shape,
+    Tensor,
+    TensorData,
+    TensorKind,
+)
 
 ENTRY = Schema("StringStringEntryProto", key=1, value=2)
 TENSOR = Schema(
@@ -56,36 +64,6 @@ _OPAQUE_TYPE = Schema("TypeProto.Opaque", domain=1, name=2)
 
 EXTERNAL = 1
 """`data_location` of tensors whose bytes are in another file."""
-
-ELEMENT_TYPES: dict[int, DataType] = {
-    1: DataType.FLOAT32,
-    2: DataType.UINT8,
-    3: DataType.INT8,
-    4: DataType.UINT16,
-    5: DataType.INT16,
-    6: DataType.INT32,
-    7: DataType.INT64,
-    8: DataType.STRING,
-    9: DataType.BOOL,
-    10: DataType.FLOAT16,
-    11: DataType.FLOAT64,
-    12: DataType.UINT32,
-    13: DataType.UINT64,
-    14: DataType.COMPLEX64,
-    15: DataType.COMPLEX128,
-    16: DataType.BFLOAT16,
-    17: DataType.FLOAT8_E4M3FN,
-    18: DataType.FLOAT8_E4M3FNUZ,
-    19: DataType.FLOAT8_E5M2,
-    20: DataType.FLOAT8_E5M2FNUZ,
-    21: DataType.UINT4,
-    22: DataType.INT4,
-    23: DataType.FLOAT4_E2M1FN,
-    24: DataType.FLOAT8_E8M0FNU,
-    25: DataType.UINT2,
-    26: DataType.INT2,
-}
-"""Element types by their number in the file; 6-bit floats (27, 28) have no counterpart here."""
 
 _FIXED_FIELDS = {
     DataType.FLOAT32: ("float_data", 4),
@@ -132,7 +110,7 @@ class TensorReader:
             raise UnsupportedFormatError(f"{message.path}: tensors in segments are not supported")
         shape = _checked_dims(message)
         elements = math.prod(shape)
-        dtype = ELEMENT_TYPES.get(message.integer("data_type"), DataType.UNKNOWN)
+        dtype = ONNX_ELEMENT_TYPES.get(message.integer("data_type"), DataType.UNKNOWN)
         if dtype is DataType.UNKNOWN:
             self.notes.add("unknown-element-type")
         if message.integer("data_location") == EXTERNAL:
@@ -211,7 +189,7 @@ def value_type(message: Message | None) -> tuple[DataType, Shape | None]:
     for kind in ("tensor_type", "sparse_tensor_type"):
         tensor = message.message(kind, _TENSOR_TYPE)
         if tensor is not None:
-            dtype = ELEMENT_TYPES.get(tensor.integer("elem_type"), DataType.UNKNOWN)
+            dtype = ONNX_ELEMENT_TYPES.get(tensor.integer("elem_type"), DataType.UNKNOWN)
             shape = tensor.message("shape", _SHAPE)
             return dtype, None if shape is None else _symbolic_shape(shape)
     others = ("sequence_type", "map_type", "opaque_type", "optional_type")
@@ -228,7 +206,7 @@ def type_text(message: Message) -> str:
             return f"{word}({'' if inner is None else type_text(inner)})"
     mapping = message.message("map_type", _MAP_TYPE)
     if mapping is not None:
-        key = ELEMENT_TYPES.get(mapping.integer("key_type"), DataType.UNKNOWN)
+        key = ONNX_ELEMENT_TYPES.get(mapping.integer("key_type"), DataType.UNKNOWN)
         value = mapping.message("value_type", TYPE)
         return f"map({key}, {'' if value is None else type_text(value)})"
     opaque = message.message("opaque_type", _OPAQUE_TYPE)

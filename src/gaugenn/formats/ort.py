@@ -17,8 +17,9 @@ from gaugenn.formats._flatbuffers import FlatBuffer, Table
 from gaugenn.formats._onnx_attributes import ATTRIBUTE_LIMIT, constant_output
 from gaugenn.formats._onnx_graphs import GraphDraft, GraphFinisher
 from gaugenn.formats._onnx_operators import CLASSICAL_DOMAIN, MICROSOFT_DOMAIN, resolve
-from gaugenn.formats._onnx_tensors import ELEMENT_TYPES, join_strings, unfolded
+from gaugenn.formats._onnx_tensors import join_strings, unfolded
 from gaugenn.graph import (
+    ONNX_ELEMENT_TYPES,
     AttributeValue,
     DataType,
     GraphReference,
@@ -240,7 +241,7 @@ class _Reading:
     def _dense(self, table: Table, name: str) -> Tensor:
         shape = _dimensions(table, name)
         code = table.integer(_Tensor.TYPE)
-        dtype = ELEMENT_TYPES.get(code, DataType.UNKNOWN)
+        dtype = ONNX_ELEMENT_TYPES.get(code, DataType.UNKNOWN)
         if dtype is DataType.UNKNOWN:
             self._notes.add("unknown-element-type")
         data = table.blob(_Tensor.DATA)
@@ -292,7 +293,7 @@ def _value_type(table: Table | None) -> tuple[DataType, Shape | None]:
     member, value = table.union(1)
     if value is None or member != _TENSOR_TYPE:
         return (DataType.UNKNOWN if value is None else DataType.VARIANT), None
-    dtype = ELEMENT_TYPES.get(value.integer(0), DataType.UNKNOWN)
+    dtype = ONNX_ELEMENT_TYPES.get(value.integer(0), DataType.UNKNOWN)
     shape = value.table(1)
     if shape is None:
         return dtype, None
