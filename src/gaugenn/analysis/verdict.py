@@ -226,9 +226,11 @@ def _other_threads(case: Case) -> bool:
 
 
 def _other_precision(case: Case) -> bool:
+    """It computed in another precision than was asked for; `float16 storage` is half precision."""
     if case.job.precision is Precision.AS_STORED:
         return False
-    return any(t.observed_precision not in (None, case.job.precision) for t in case.measured)
+    seen = (timings.observed_precision for timings in case.measured)
+    return any(p is not None and p.split()[0] != case.job.precision for p in seen)
 
 
 INVALID_RULES: dict[str, Callable[[Case], bool]] = {
@@ -236,12 +238,12 @@ INVALID_RULES: dict[str, Callable[[Case], bool]] = {
     "wrong_output": _outputs_differ,
     "impossible_speed": _impossible_speed,
     "silent_fallback": _silent_fallback,
+    "other_precision": _other_precision,
 }
 SEMIVALID_RULES: dict[str, Callable[[Case], bool]] = {
     "launches_missing": lambda case: len(case.runs) < case.launches,
     "environments_differ": lambda case: len({run.environment_sha256 for run in case.runs}) > 1,
     "other_threads": _other_threads,
-    "other_precision": _other_precision,
     "few_launches": lambda case: len(case.measured) < LAUNCHES_WANTED,
     "launches_failed": lambda case: any(run.status is not RunStatus.OK for run in case.runs),
     "few_samples": _few_samples,

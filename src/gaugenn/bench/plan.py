@@ -1,7 +1,7 @@
 """Which jobs there are: models x engines x settings, and a reason for every pair that cannot run."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 from gaugenn import plugins
@@ -227,7 +227,7 @@ def _all_shapes(
                     f"{stated}; give it, batch first: --input-shape {tensor.name}=1,..."
                 )
             shape = InputShape(name=tensor.name, shape=tuple(int(size) for size in sizes))
-        whole.append(shape)
+        whole.append(replace(shape, dtype=tensor.dtype or ""))
     if not whole:
         raise EngineError(f"{engine.title} needs the inputs' sizes, but the file names no inputs")
     return tuple(whole)

@@ -202,8 +202,9 @@ def _build(engine: Engine, version: str, folder: Path) -> Installation:
         pip = [interpreter, "-I", "-m", "pip"]
         wanted = engine.requirements(version)
         # A source distribution would run its own build program, and those of these libraries need a
-        # compiler; only wheels are taken.
-        _run([*pip, "install", "--quiet", "--only-binary=:all:", *wanted], engine, version)
+        # compiler; only wheels are taken, but for pure Python packages that an engine names.
+        kinds = ["--only-binary=:all:", *(f"--no-binary={name}" for name in engine.source_packages)]
+        _run([*pip, "install", "--quiet", *kinds, *wanted], engine, version)
         frozen = _run([*pip, "list", "--format=freeze"], engine, version)
         if engine.module is not None:
             _try_import(engine, version, interpreter)

@@ -32,12 +32,14 @@ import sys
 import time
 import traceback
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.generic]
+Foreign = Any
+"""An object of a library, whose types are not known here."""
 
 MAXIMUM_SAMPLES = 20_000
 """Inferences that a phase keeps at most; it ends there with the note `sample-limit`."""
@@ -69,6 +71,8 @@ class Order:
     steady_minimum_s: float
     launch_maximum_s: float
     seed: int
+    input_dtypes: tuple[tuple[str, str], ...] = ()
+    """numpy name of an input's elements, for libraries that do not know it before they are fed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +85,40 @@ class InputSpec:
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorTime:
+    """What an inference spent in one operator."""
+
+    name: str
+    """The node as the library names it."""
+    operator: str
+    """Its type as the library says it."""
+    duration_s: float
+    kernel: str = ""
+    """The implementation that was chosen, where the library tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a library can use on this machine."""
+
+    processor: str
+    name: str
+    """As the library calls it."""
+    precisions: tuple[str, ...]
+    """Values of `records.Precision`."""
+
+
 class Adapter:
     """One library, as the worker drives it: start, load, prepare, feed, then stage and invoke."""
 
     distribution: ClassVar[str | None] = None
     """PyPI name whose installed version is reported; None reports `version`."""
     version: ClassVar[str] = ""
-    phases: ClassVar[str] = "load, prepare"
+    phases: str = "load, prepare"
     """`load+prepare` where one call does both; `prepare` then does nothing."""
+    profiling: bool = False
+    """Set before `load` in a launch whose inferences are taken apart and never count as latency."""
 
     def __init__(self, order: Order) -> None:
         self.order = order
@@ -121,6 +151,18 @@ class Adapter:
 
     def outputs(self) -> list[tuple[str, Array]]:
         """Name and value of each output of the last inference; not timed."""
+        raise NotImplementedError
+
+    def offers(self) -> list[Offer]:
+        """What the started library can use here."""
+        raise NotImplementedError
+
+    def profile(self, repeats: int) -> list[list[OperatorTime]]:
+        """Takes inferences apart; after `stage` and a warm-up, with `profiling` set.
+
+        Returns:
+            For each of `repeats` inferences its operators in the order in which they ran.
+        """
         raise NotImplementedError
 
     def observed_processor(self) -> str | None:
@@ -452,6 +494,7 @@ def read_order(text: str) -> Order:
     fields = json.loads(text)
     fields["model_paths"] = tuple(fields["model_paths"])
     fields["input_shapes"] = tuple((name, tuple(shape)) for name, shape in fields["input_shapes"])
+    fields["input_dtypes"] = tuple((n, d) for n, d in fields.get("input_dtypes", ()))
     return Order(**fields)
 
 

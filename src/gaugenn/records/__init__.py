@@ -44,11 +44,20 @@ from gaugenn.records._plain import (
     from_plain,
     model_digest,
 )
+from gaugenn.records._profile import (
+    EngineOffers,
+    Offer,
+    OperatorDurations,
+    OperatorTiming,
+    Profile,
+    ProfileMethod,
+)
 
 __all__ = [
     "App",
     "AppFile",
     "ElementShare",
+    "EngineOffers",
     "Environment",
     "Evidence",
     "EvidenceCategory",
@@ -63,10 +72,15 @@ __all__ = [
     "Modality",
     "ModelFile",
     "ModelRecord",
+    "Offer",
+    "OperatorDurations",
+    "OperatorTiming",
     "OutputStatistics",
     "PackageKind",
     "Precision",
     "Processor",
+    "Profile",
+    "ProfileMethod",
     "QuantizationScheme",
     "Run",
     "RunStatus",

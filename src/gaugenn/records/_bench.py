@@ -32,6 +32,8 @@ class InputShape:
     name: str
     shape: tuple[int, ...]
     """With the batch first, as the model's record has it; every size is at least 1."""
+    dtype: str = ""
+    """numpy name of its elements, for an engine that does not know it; "" where that is not needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
