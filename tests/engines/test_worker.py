@@ -1,7 +1,8 @@
 """The measured side, function by function, inside this process."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import pytest
@@ -253,3 +254,41 @@ def test_memory_is_that_of_this_process(make: Callable[[], str]) -> None:
     assert found is not None
     assert found > 1 << 20
     assert _worker.memory_bytes("VmNothing") is None
+
+
+def warmed(latencies: Sequence[float], minimum: int = 3, maximum_s: float = 10.0) -> object:
+    """Why and after how many latencies a warm-up ended; None if it did not."""
+    rule = _worker.WarmUp(minimum, 0.0, maximum_s)
+    for count, latency in enumerate(latencies, 1):
+        reason = rule.add(latency)
+        if reason is not None:
+            return reason, count
+    return None
+
+
+def test_a_warm_up_ends_when_three_windows_agree() -> None:
+    assert warmed([0.05] * 100) == ("flat", 15)
+    assert warmed([0.2] * 5 + [0.05] * 100) == ("flat", 20)
+    assert warmed([0.0625, 0.0625, 0.0625, 0.0625, 9.0] * 3) == ("flat", 15)
+
+
+def test_a_window_has_a_count_and_a_time() -> None:
+    assert warmed([1.0] * 100) == ("flat", 15)
+    assert warmed([2**-9] * 1000) == ("flat", 156)
+
+
+def test_a_warm_up_reaches_its_minimum_first() -> None:
+    assert warmed([0.05] * 100, minimum=33) == ("flat", 35)
+
+
+def test_a_slow_drift_is_not_flat_although_neighbours_agree() -> None:
+    drifting = [0.05 * 1.015 ** (n // 5) for n in range(1000)]
+    reason, count = cast("tuple[str, int]", warmed(drifting, maximum_s=5.0))
+    assert reason == "not_flat"
+    assert sum(drifting[:count]) >= 5.0
+    assert sum(drifting[: count - 5]) < 5.0
+
+
+def test_a_slow_model_is_judged_before_its_time_is_over() -> None:
+    assert warmed([3.0] * 15) == ("flat", 15)
+    assert warmed([3.0] * 10 + [4.0] * 5) == ("not_flat", 15)

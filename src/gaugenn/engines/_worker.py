@@ -265,6 +265,58 @@ def _number(value: float, finite: int) -> float | None:
     return float(value) if finite and np.isfinite(value) else None
 
 
+class WarmUp:
+    """Says when latencies have become flat, told one after the other.
+
+    Latencies are grouped into windows, each of a count and a time. The warm-up is flat when the medians
+    of the last windows lie within a tolerance of each other: comparing all of them, not neighbours
+    only, also sees a slow drift. There is no cap on the count: a count that suits a slow model ends
+    the warm-up of a fast one before the processor's frequency has followed.
+
+    Args:
+        minimum_count: inferences before it may end.
+        minimum_s: time spent in inferences before it may end.
+        maximum_s: time after which it ends without being flat, once there were windows to judge.
+    """
+
+    window_count = 5
+    window_s = 0.1
+    windows = 3
+    tolerance = 0.02
+
+    def __init__(self, minimum_count: int, minimum_s: float, maximum_s: float) -> None:
+        self._minimum = minimum_count, minimum_s
+        self._maximum_s = maximum_s
+        self._count, self._spent_s = 0, 0.0
+        self._window: list[float] = []
+        self._window_spent_s = 0.0
+        self._medians: list[float] = []
+
+    def add(self, latency_s: float) -> str | None:
+        """Takes the next latency.
+
+        Returns:
+            Why the warm-up ends, `flat` or `not_flat`; None while it goes on.
+        """
+        self._count += 1
+        self._spent_s += latency_s
+        self._window.append(latency_s)
+        self._window_spent_s += latency_s
+        if len(self._window) < self.window_count or self._window_spent_s < self.window_s:
+            return None
+        ordered, half = sorted(self._window), len(self._window) // 2
+        self._medians.append((ordered[half] + ordered[-half - 1]) / 2)
+        self._window, self._window_spent_s = [], 0.0
+        if len(self._medians) < self.windows:
+            return None
+        last = self._medians[-self.windows :]
+        if self._count < self._minimum[0] or self._spent_s < self._minimum[1]:
+            return None
+        if max(last) <= (1 + self.tolerance) * min(last):
+            return "flat"
+        return "not_flat" if self._spent_s >= self._maximum_s else None
+
+
 def repeat(
     adapter: Adapter, minimum_count: int, minimum_s: float, deadline_ns: int
 ) -> tuple[list[int], bool]:
