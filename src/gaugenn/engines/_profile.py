@@ -11,27 +11,19 @@ Answers have the form of `_worker`: `gaugenn-result DIGEST JSON` or `gaugenn-ref
 profile's JSON has the fields of `records.Profile`.
 """
 
-import ctypes
 import importlib.metadata
-import os
 import sys
-import traceback
-from collections.abc import Callable
 from dataclasses import asdict
 
+from gaugenn.engines._launch import main
 from gaugenn.engines._worker import (
     Adapter,
     Channel,
     OperatorTime,
-    Order,
     Refusal,
     definite_shapes,
-    die_with_parent,
-    explain,
-    main,
     make_input,
     pin,
-    read_order,
 )
 
 PROFILE_REPEATS = 10
@@ -114,33 +106,12 @@ def list_offers(adapter: Adapter, channel: Channel) -> dict[str, object]:
     return {"engine_version": library_version(adapter), "offers": offers}
 
 
-def answer(
-    adapter_class: type[Adapter],
-    order: Order,
-    work: Callable[[Adapter, Channel], dict[str, object]],
-) -> None:
-    """Does a piece of work, prints its answer and leaves."""
-    die_with_parent()
-    channel = Channel()
-    try:
-        channel.finish("result", work(adapter_class(order), channel))
-    except Exception as error:  # noqa: BLE001 - this program's door, as in `main`
-        if not isinstance(error, Refusal | MemoryError):
-            traceback.print_exc()
-        reason: dict[str, object] = {"phase": channel.phase, "reason": explain(error, order)}
-        channel.finish("refused", reason)
-    sys.stderr.flush()
-    sys.stdout.flush()
-    ctypes.CDLL(None).fflush(None)
-    os._exit(0)
-
-
 def dispatch(adapter_class: type[Adapter]) -> None:
     """Does what the command line asks for."""
     words = sys.argv[1:]
     if words[:1] == ["profile"]:
-        answer(adapter_class, read_order(words[-1]), profile_once)
+        main(adapter_class, profile_once)
     elif words[:1] == ["offers"]:
-        answer(adapter_class, read_order(words[-1]), list_offers)
+        main(adapter_class, list_offers)
     else:
         main(adapter_class)

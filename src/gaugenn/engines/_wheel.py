@@ -9,7 +9,7 @@ from dataclasses import asdict
 from types import ModuleType
 from typing import ClassVar
 
-from gaugenn.engines import Engine, _profile, _worker
+from gaugenn.engines import Engine, _launch, _profile, _worker
 from gaugenn.errors import EngineError, FormatError
 from gaugenn.records import EngineOffers, Job, Profile, Timings, from_plain
 
@@ -25,6 +25,7 @@ class WheelEngine(Engine):
         return "\n\n".join(
             (
                 inspect.getsource(_worker),
+                _part(_launch),
                 _part(_profile),
                 *(inspect.getsource(c) for c in classes if c is not _worker.Adapter),
                 f"dispatch({self.adapter.__name__})\n",
@@ -109,6 +110,11 @@ def _order(job: Job, model_paths: Sequence[str]) -> str:
         steady_minimum_s=job.steady_minimum_s,
         launch_maximum_s=job.launch_maximum_s,
         seed=job.seed,
+        warmup_maximum_s=job.warmup_maximum_s,
+        steady_maximum_s=job.steady_maximum_s,
+        maximum_samples=job.maximum_samples,
+        page_cache=job.page_cache,
+        rate_per_s=job.rate_per_s,
     )
     return json.dumps(asdict(order), separators=(",", ":"))
 

@@ -6,17 +6,19 @@ Units are in the names. Rows are facts as observed; means, intervals and verdict
 """
 
 from gaugenn.records._bench import (
-    Environment,
     InputShape,
     Job,
     JobRecord,
     OutputStatistics,
+    PageCache,
+    PhaseStamp,
     Precision,
     Processor,
     Run,
     RunStatus,
     Timings,
     TimingSemantics,
+    Variable,
 )
 from gaugenn.records._census import (
     App,
@@ -29,6 +31,7 @@ from gaugenn.records._census import (
     ModelFile,
     PackageKind,
 )
+from gaugenn.records._environment import Environment, Reading
 from gaugenn.records._models import (
     ElementShare,
     LayerClass,
@@ -77,17 +80,21 @@ __all__ = [
     "OperatorTiming",
     "OutputStatistics",
     "PackageKind",
+    "PageCache",
+    "PhaseStamp",
     "Precision",
     "Processor",
     "Profile",
     "ProfileMethod",
     "QuantizationScheme",
+    "Reading",
     "Run",
     "RunStatus",
     "Task",
     "TensorInfo",
     "TimingSemantics",
     "Timings",
+    "Variable",
     "digest",
     "from_plain",
     "model_digest",
