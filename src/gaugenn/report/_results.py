@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from gaugenn.analysis.statistics import MINIMUM_LAUNCHES, Estimate, estimate
+from gaugenn.analysis.statistics import BOOTSTRAP_LAUNCHES, MINIMUM_LAUNCHES, Estimate, estimate
 from gaugenn.report import _text
 from gaugenn.report._frame import Frame
 from gaugenn.report._table import Column, prepared
@@ -43,7 +43,8 @@ NOT_MEASURED = (
 
 INTERVAL = (
     "Each number is the geometric mean over n launches, a launch being a fresh process, with its 95 % "
-    "interval in brackets (Student's t on the logarithms). Iterations inside a launch are not "
+    "interval in brackets (on the logarithms: Student's t, from "
+    f"{BOOTSTRAP_LAUNCHES} launches on a bootstrap over launches). Iterations inside a launch are not "
     f"independent and are never pooled; fewer than {MINIMUM_LAUNCHES} launches give no interval."
 )
 
