@@ -6,17 +6,19 @@ Units are in the names. Rows are facts as observed; means, intervals and verdict
 """
 
 from gaugenn.records._bench import (
-    Environment,
     InputShape,
     Job,
     JobRecord,
     OutputStatistics,
+    PageCache,
+    PhaseStamp,
     Precision,
     Processor,
     Run,
     RunStatus,
     Timings,
     TimingSemantics,
+    Variable,
 )
 from gaugenn.records._census import (
     App,
@@ -29,6 +31,7 @@ from gaugenn.records._census import (
     ModelFile,
     PackageKind,
 )
+from gaugenn.records._environment import Environment, Reading
 from gaugenn.records._models import (
     ElementShare,
     LayerClass,
@@ -65,15 +68,19 @@ __all__ = [
     "ModelRecord",
     "OutputStatistics",
     "PackageKind",
+    "PageCache",
+    "PhaseStamp",
     "Precision",
     "Processor",
     "QuantizationScheme",
+    "Reading",
     "Run",
     "RunStatus",
     "Task",
     "TensorInfo",
     "TimingSemantics",
     "Timings",
+    "Variable",
     "digest",
     "from_plain",
     "model_digest",
