@@ -1,6 +1,5 @@
 """The measured side, function by function, inside this process."""
 
-import time
 from collections.abc import Callable, Sequence
 from typing import cast
 
@@ -11,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from gaugenn.engines import _worker
-from gaugenn.engines._worker import Adapter, InputSpec, Order, Refusal
+from gaugenn.engines._worker import InputSpec, Order, Refusal
 
 
 def order(**changes: object) -> Order:
@@ -166,65 +165,6 @@ def test_digests_tell_arrays_apart_by_value_type_shape_and_name() -> None:
     ]
     assert len(set(digests)) == len(digests)
     assert _worker.digest_arrays([("a", base.copy())]) == digests[0]
-
-
-class Counting(Adapter):
-    def __init__(self, pause_s: float = 0.0) -> None:
-        super().__init__(order())
-        self.pause_s = pause_s
-        self.calls: list[str] = []
-
-    def stage(self) -> None:
-        self.calls.append("stage")
-
-    def invoke(self) -> None:
-        self.calls.append("invoke")
-        time.sleep(self.pause_s)
-
-
-def far() -> int:
-    return time.perf_counter_ns() + 10**12
-
-
-def test_inferences_repeat_until_the_count_is_reached() -> None:
-    adapter = Counting()
-    samples, complete = _worker.repeat(adapter, 5, 0.0, far())
-    assert (len(samples), complete) == (5, True)
-    assert adapter.calls == ["stage", "invoke"] * 5
-
-
-def test_inferences_repeat_until_the_time_is_reached() -> None:
-    begin = time.perf_counter()
-    samples, complete = _worker.repeat(Counting(0.002), 1, 0.02, far())
-    assert time.perf_counter() - begin >= 0.02
-    assert complete
-    assert len(samples) > 1
-
-
-def test_the_deadline_ends_the_repeats_before_their_minimum() -> None:
-    samples, complete = _worker.repeat(Counting(0.01), 1000, 0.0, time.perf_counter_ns() + 10**7)
-    assert not complete
-    assert 0 < len(samples) < 1000
-    assert _worker.repeat(Counting(), 5, 0.0, 0) == ([], False)
-
-
-def test_the_number_of_samples_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_worker, "MAXIMUM_SAMPLES", 50)
-    samples, complete = _worker.repeat(Counting(), 1, 10.0, far())
-    assert (len(samples), complete) == (50, False)
-
-
-def test_the_staging_of_an_inference_is_not_in_its_sample() -> None:
-    class Slow(Counting):
-        def stage(self) -> None:
-            time.sleep(0.02)
-
-    samples, _ = _worker.repeat(Slow(), 3, 0.0, far())
-    assert max(samples) < 2e7
-
-
-def test_the_clock_has_a_resolution() -> None:
-    assert 0 < _worker.timer_resolution_s() < 0.1
 
 
 @pytest.mark.parametrize(

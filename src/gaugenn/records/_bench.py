@@ -202,7 +202,7 @@ class Timings:
     """When each steady inference was due to begin, under a fixed rate."""
     inferences_per_sample: int = 1
     timer_cost_s: float | None = None
-    """What reading the clock twice takes: it is inside every sample."""
+    """How far two readings of the clock in a row are apart: that is inside every sample."""
     stamps: tuple[PhaseStamp, ...] = ()
     clock_monotonic_s: float | None = None
     """Monotonic clock of the device at the zero of the launch's clock."""
