@@ -124,7 +124,7 @@ _SHARES = frozenset(
 )
 
 
-def conditions(name: str) -> Conditions:
+def read_conditions(name: str) -> Conditions:
     """The conditions in a device's name, `simulated` or `simulated:KEY=VALUE,...`.
 
     Raises:
@@ -199,7 +199,7 @@ class Machine:
     def slowness(self) -> float:
         """By what every latency is multiplied now, for the machine's own reasons."""
         c = self.conditions
-        factor = math.exp(self._wandered) * (1 + c.drift_per_hour) ** (self.now_s / 3600)
+        factor: float = math.exp(self._wandered) * (1 + c.drift_per_hour) ** (self.now_s / 3600)
         if self.is_busy:
             factor *= 1 + c.busy
         return factor / (1 - c.throttle if self.throttled else 1.0)
@@ -269,6 +269,10 @@ class Process:
             factor *= 1 + c.modes
         return self.compute(true_s * factor, tasks)
 
+    def wait(self, duration_s: float) -> None:
+        """Sleeps."""
+        self.machine.pass_time(duration_s, 0.0)
+
 
 Program = Callable[[Sequence[str], Process], str]
 """What can be run on the machine: takes its arguments, returns its standard output."""
@@ -291,7 +295,7 @@ class SimulatedDevice(Device):
     ) -> None:
         self.name = name
         self.machine = Machine(
-            conditions(name), random.SystemRandom().getrandbits(63) if seed is None else seed
+            read_conditions(name), random.SystemRandom().getrandbits(63) if seed is None else seed
         )
         self._programs = dict(programs or {})
 
@@ -355,6 +359,6 @@ class SimulatedDevice(Device):
         del local
         raise DeviceError(f"{self.name}: {remote}: a simulated device holds no files")
 
-    def load_average(self) -> float:
-        """Of the last virtual minute."""
-        return self.machine.load_average
+    def conditions(self) -> tuple[Reading, ...]:
+        """The machine's state at this moment; see `Device.conditions`."""
+        return self.machine.readings()

@@ -45,6 +45,9 @@ class Process(Protocol):
     def infer(self, true_s: float, tasks: float = 1.0) -> float:
         """One inference; returns what it took."""
 
+    def wait(self, duration_s: float) -> None:
+        """Does nothing for a while."""
+
 
 class Simulated(WheelEngine):
     """No library; see the module."""
@@ -75,14 +78,8 @@ class Simulated(WheelEngine):
         return None
 
     def command(self, job: Job, program: Sequence[str], model_paths: Sequence[str]) -> list[str]:
-        """The version, which says how fast it is, and the order; see `Engine.command`.
-
-        Raises:
-            EngineError: the version is no positive number.
-        """
-        slowness(job.engine_version)
-        start = [*program, job.engine_version]
-        return super().command(job, start, model_paths)
+        """The version, which says how fast it is, and the order; see `Engine.command`."""
+        return super().command(job, [*program, job.engine_version], model_paths)
 
 
 def slowness(version: str) -> float:
@@ -129,29 +126,27 @@ def main(arguments: Sequence[str], process: Process) -> str:
     """
     version, order = arguments[0], _worker.read_order(arguments[-1])
     model = order.model_paths[0].split("/")[-2]
-    threads = float(order.threads)
-    true_s = true_latency_s(model, version, order.threads, order.batch)
-    load_s, prepare_s = process.compute(true_s), process.compute(4 * true_s)
-    first_s = process.infer(true_s, threads)
-    clock_s = load_s + prepare_s + first_s
-    warmup, notes, clock_s = _warm_up(order, process, true_s, clock_s)
-    begin_cpu_s, begin_s, end_s = process.cpu_s, clock_s, clock_s + order.steady_maximum_s
-    steady: list[float] = []
-    while len(steady) < order.steady_minimum_count or clock_s - begin_s < order.steady_minimum_s:
-        if clock_s >= min(end_s, order.launch_maximum_s):
-            notes.append("time-limit")
-            break
-        if len(steady) >= order.maximum_samples:
-            notes.append("sample-limit")
-            break
-        steady.append(process.infer(true_s, threads))
-        clock_s += steady[-1]
+    try:
+        true_s = true_latency_s(model, version, order.threads, order.batch)
+    except EngineError as error:
+        return _answer("refused", ("load",), {"phase": "load", "reason": str(error)})
+    launch = _Launch(process, true_s, order)
+    load_s, prepare_s = launch.compute(1.0), launch.compute(4.0)
+    (_, first_s) = launch.infer()
+    notes: list[str] = []
+    warmup = launch.warm_up(notes)
+    begin_cpu_s = process.cpu_s
+    due: list[float] = []
+    steady = launch.steady(notes, due)
     value = {
         "load_s": load_s,
         "prepare_s": prepare_s,
         "first_s": first_s,
-        "warmup_s": warmup,
-        "steady_s": steady,
+        "warmup_s": [latency for _, latency in warmup],
+        "warmup_start_s": [start for start, _ in warmup],
+        "steady_s": [latency for _, latency in steady],
+        "steady_start_s": [start for start, _ in steady],
+        "steady_due_s": due,
         "phases": "load, prepare",
         "peak_memory_bytes": 1 << 26,
         "load_memory_bytes": 1 << 25,
@@ -177,36 +172,79 @@ def main(arguments: Sequence[str], process: Process) -> str:
         "observed_threads": order.threads,
         "notes": sorted(set(notes)),
     }
+    phases = ("load", "prepare", "feed", "first", "warmup", "steady", "finish")
+    return _answer("result", phases, value)
+
+
+def _answer(word: str, phases: Sequence[str], value: dict[str, object]) -> str:
+    """The worker's lines."""
     text = json.dumps(value, separators=(",", ":"))
-    phases = "".join(
-        f"gaugenn-phase {phase}\n"
-        for phase in ("load", "prepare", "feed", "first", "warmup", "steady", "finish")
-    )
     digest = hashlib.sha256(text.encode()).hexdigest()
-    return f"{phases}\ngaugenn-result {digest} {text}\n"
+    entered = "".join(f"gaugenn-phase {phase}\n" for phase in phases)
+    return f"{entered}\ngaugenn-{word} {digest} {text}\n"
 
 
-def _warm_up(
-    order: _worker.Order, process: Process, true_s: float, clock_s: float
-) -> tuple[list[float], list[str], float]:
-    """The warm-up by the worker's own rule.
+class _Launch:
+    """The phases of one launch, on a clock that starts at 0."""
 
-    Returns:
-        Latencies, notes, and the launch's clock after it.
-    """
-    rule = _worker.WarmUp(
-        order.warmup_minimum_count, order.warmup_minimum_s, order.warmup_maximum_s
-    )
-    begin_s, latencies = clock_s, []
-    while True:
-        enough = len(latencies) >= order.warmup_minimum_count
-        enough = enough and clock_s - begin_s >= order.warmup_minimum_s
-        if enough and order.warmup_maximum_s <= 0:
-            return latencies, [], clock_s
-        if clock_s >= order.launch_maximum_s:
-            return latencies, ["time-limit"], clock_s
-        latencies.append(process.infer(true_s, float(order.threads)))
-        clock_s += latencies[-1]
-        reason = rule.add(latencies[-1])
-        if reason is not None and order.warmup_maximum_s > 0:
-            return latencies, [] if reason == "flat" else [reason], clock_s
+    def __init__(self, process: Process, true_s: float, order: _worker.Order) -> None:
+        self.clock_s = 0.0
+        self._process = process
+        self._true_s = true_s
+        self._order = order
+
+    def compute(self, inferences: float) -> float:
+        """Work that takes as long as so many inferences should."""
+        took_s = self._process.compute(inferences * self._true_s)
+        self.clock_s += took_s
+        return took_s
+
+    def infer(self) -> tuple[float, float]:
+        """One inference: its start and its latency."""
+        start_s = self.clock_s
+        latency_s = self._process.infer(self._true_s, float(self._order.threads))
+        self.clock_s += latency_s
+        return start_s, latency_s
+
+    def warm_up(self, notes: list[str]) -> list[tuple[float, float]]:
+        """The warm-up, by the worker's own rule."""
+        order, begin_s = self._order, self.clock_s
+        rule = _worker.WarmUp(
+            order.warmup_minimum_count, order.warmup_minimum_s, order.warmup_maximum_s
+        )
+        kept: list[tuple[float, float]] = []
+        while True:
+            enough = len(kept) >= order.warmup_minimum_count
+            enough = enough and self.clock_s - begin_s >= order.warmup_minimum_s
+            if enough and order.warmup_maximum_s <= 0:
+                return kept
+            if self.clock_s >= order.launch_maximum_s:
+                notes.append("time-limit")
+                return kept
+            kept.append(self.infer())
+            reason = rule.add(kept[-1][1])
+            if reason is not None and order.warmup_maximum_s > 0:
+                notes += [reason] if reason != "flat" else []
+                return kept
+
+    def steady(self, notes: list[str], due: list[float]) -> list[tuple[float, float]]:
+        """The steady phase, back to back or at the order's rate."""
+        order, begin_s = self._order, self.clock_s
+        end_s = min(begin_s + order.steady_maximum_s, order.launch_maximum_s)
+        kept: list[tuple[float, float]] = []
+        while True:
+            enough = len(kept) >= order.steady_minimum_count
+            if enough and self.clock_s - begin_s >= order.steady_minimum_s:
+                return kept
+            if self.clock_s >= end_s or len(kept) >= order.maximum_samples:
+                notes.append("time-limit" if self.clock_s >= end_s else "sample-limit")
+                return kept
+            if order.rate_per_s is not None:
+                due.append(begin_s + len(kept) / order.rate_per_s)
+                self._wait(due[-1] - self.clock_s)
+            kept.append(self.infer())
+
+    def _wait(self, duration_s: float) -> None:
+        if duration_s > 0:
+            self._process.wait(duration_s)
+            self.clock_s += duration_s
