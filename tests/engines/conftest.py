@@ -323,8 +323,20 @@ def null(word: str = "") -> TinyModel:
     )
 
 
+def simulated() -> TinyModel:
+    """Any file: the engine looks at its folder's name only."""
+    return TinyModel(
+        engine="simulated",
+        format="onnx",
+        files=(("m.any", b"\n"),),
+        inputs=(),
+        compute=lambda arrays: arrays,
+    )
+
+
 RUNNING = (
     null,
+    simulated,
     onnx_product,
     tflite_sum,
     ncnn_product,
@@ -337,6 +349,7 @@ RUNNING = (
 )
 REFUSED = (
     lambda: null("refuse"),
+    simulated,
     onnx_text,
     tflite_custom,
     ncnn_unknown_layer,

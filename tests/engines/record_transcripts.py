@@ -9,8 +9,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gaugenn.devices.host import HostDevice
+from gaugenn.bench.devices import device_programs, open_device
 from gaugenn.engines import _environments, load_engine
+from gaugenn.records import JobRecord
 
 HERE = Path(__file__).parent
 
@@ -26,18 +27,26 @@ def main() -> None:
     ):
         for make in makers:
             model = make()
+            if sys.argv[1:] and model.engine not in sys.argv[1:]:
+                continue
             engine = load_engine(model.engine)
             if sys.argv[1:] and engine.name not in sys.argv[1:]:
                 continue
             version = engine.default_version
             if engine.distribution is not None:
                 _environments.install(engine)
-            program = _environments.program(engine, version)
-            with tempfile.TemporaryDirectory() as folder, HostDevice() as device:
+            # What the simulated engine refuses is any real device.
+            name = "simulated" if model.engine == "simulated" and not suffix else "host"
+            job = model.job(version)
+            record = JobRecord(job_sha256=job.job_sha256, job=job, launches=1)
+            if suffix == "-profile" and engine.profile_method is None:
+                continue
+            with tempfile.TemporaryDirectory() as folder, open_device(name, seed=0) as device:
                 paths = [device.push(p, p.name) for p in model.write(Path(folder))]
-                command = engine.command(model.job(version), program, paths)
+                program = device_programs(name, [record])[engine.name, version]
+                command = engine.command(job, program, paths)
                 if suffix == "-profile":
-                    command = engine.profile_command(model.job(version), program, paths)
+                    command = engine.profile_command(job, program, paths)
                 if suffix == "-offers":
                     command = engine.offers_command(program)
                 output = device.run(command)

@@ -44,6 +44,8 @@ class WheelEngine(Engine):
         self, job: Job, program: Sequence[str], model_paths: Sequence[str]
     ) -> list[str]:
         """The worker in the mode that takes inferences apart; see `Engine.profile_command`."""
+        if self.profile_method is None:
+            return super().profile_command(job, program, model_paths)
         return [*program, "profile", _order(job, model_paths)]
 
     def parse_profile(self, stdout: str, stderr: str) -> Profile:
