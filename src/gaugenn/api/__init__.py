@@ -18,7 +18,7 @@ from gaugenn.api._engines import (
     engines_remove,
 )
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
-from gaugenn.api._study import StudyResult, bench, scan, study
+from gaugenn.api._study import StudyResult, bench, oracle, profile, scan, study
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.pipeline.measure import BenchSettings
@@ -40,6 +40,8 @@ __all__ = [
     "engines_remove",
     "figures",
     "inspect",
+    "oracle",
+    "profile",
     "query",
     "report",
     "report_figure",

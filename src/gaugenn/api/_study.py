@@ -10,6 +10,8 @@ from gaugenn.pipeline import Silent, Watcher
 from gaugenn.pipeline.analyse import analyse
 from gaugenn.pipeline.discover import require_paths
 from gaugenn.pipeline.measure import BenchSettings, measure, require_engines
+from gaugenn.pipeline.oracle import ModelOracle, oracles
+from gaugenn.pipeline.profile import profile as profile_jobs
 from gaugenn.pipeline.scan import scan as scan_paths
 from gaugenn.store import Study
 
@@ -106,6 +108,36 @@ def bench(
         measure(opened, settings, watcher or Silent())
         opened.compact()
     return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
+
+
+def profile(folder: PathLike, *, watcher: Watcher | None = None) -> StudyResult:
+    """Times the operators of the study's measured jobs; those that are there are not timed again.
+
+    Raises:
+        StoreError: the folder is no study.
+    """
+    from gaugenn import report as reporting
+
+    opened = Study(Path(folder))
+    with opened.exclusive():
+        profile_jobs(opened, watcher or Silent())
+        opened.compact()
+    return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
+
+
+def oracle(
+    folder: PathLike,
+    *,
+    conversion_gb_per_s: float | None = None,
+    together: Sequence[Sequence[str]] = (),
+) -> tuple[ModelOracle, ...]:
+    """What the best library for every part of a model would give; see `pipeline.oracle.oracles`.
+
+    Raises:
+        StoreError: the folder is no study.
+        UsageError: no operator was timed, or no such model.
+    """
+    return oracles(Study(Path(folder)), conversion_gb_per_s, together)
 
 
 def _open(paths: Paths, out: PathLike) -> tuple[Study, list[PathLike]]:

@@ -158,7 +158,7 @@ def _launch(
     argv: list[str] = []
     output: Output | None = None
     try:
-        names = _names(job, files(job.model_sha256))
+        names = working_names(job, files(job.model_sha256))
         paths = [device.push(path, name) for name, path in names.items()]
         argv = engine.command(job, programs[job.engine, job.engine_version], paths)
         load_average = device.load_average()
@@ -184,7 +184,7 @@ def _launch(
     )
 
 
-def _names(job: Job, files: Sequence[LocalFile]) -> dict[str, Path]:
+def working_names(job: Job, files: Sequence[LocalFile]) -> dict[str, Path]:
     """Where in a working folder each file goes.
 
     Names come from packages. The graph file's own name matters to no engine, so an odd one is

@@ -130,7 +130,7 @@ def _launch_all(
     seed: int,
     watcher: Watcher,
 ) -> None:
-    files = _files(study)
+    files = model_files(study)
     by_digest = {job.job_sha256: job.job for job in jobs}
     told = len({key for key in done if key[0] in by_digest})
     names = _names(study)
@@ -219,7 +219,8 @@ def _environments(study: Study) -> set[str]:
     return {digest for (digest,) in rows}
 
 
-def _files(study: Study) -> dict[str, list[LocalFile]]:
+def model_files(study: Study) -> dict[str, list[LocalFile]]:
+    """The files of each model by its digest, the graph file first."""
     with study.connect() as connection:
         rows = connection.execute(
             "SELECT DISTINCT ON (model_sha256, position) model_sha256, name, sha256"

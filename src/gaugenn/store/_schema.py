@@ -19,6 +19,7 @@ from gaugenn.records import (
     LayerRecord,
     ModelFile,
     ModelRecord,
+    OperatorTiming,
     Run,
 )
 
@@ -36,6 +37,7 @@ Record = (
     | Run
     | Environment
     | Failure
+    | OperatorTiming
 )
 
 TABLES: Mapping[type[Record], str] = {
@@ -48,6 +50,7 @@ TABLES: Mapping[type[Record], str] = {
     Environment: "environments",
     JobRecord: "jobs",
     Run: "runs",
+    OperatorTiming: "operator_timings",
     Failure: "failures",
 }
 """Table of each record. A batch is made visible in this order: what is counted comes last."""
