@@ -447,3 +447,24 @@ def test_a_figure_that_cannot_be_written_says_why(study: Study, empty: Study) ->
 def test_the_query_is_a_single_select(name: str) -> None:
     statements = duckdb.extract_statements(FIGURES[name].query)
     assert [statement.type.name for statement in statements] == ["SELECT"]
+
+
+def test_the_best_library_for_every_part_is_computed_from_the_planted_profiles(
+    tmp_path: Path,
+) -> None:
+    made = synthetic.study(tmp_path / "two")
+    other = replace(synthetic.job("mobilenet_v2.tflite", "litert"), engine="tflite_runtime")
+    record = JobRecord(job_sha256=other.job_sha256, job=other, launches=1)
+    times = (("CONV_2D", 2.0), ("FULLY_CONNECTED", 9.0))
+    made.write([record, *synthetic.operator_rows(other.job_sha256, times)])
+    (row,) = frame_of(made, "operator_oracle").rows.to_pylist()
+    assert row["name"] == "mobilenet_v2.tflite"
+    assert row["single"].startswith("litert ")
+    assert (row["stretches"], row["threads"]) == (2, 1)
+    assert row["single_s"] == pytest.approx(0.007)
+    assert row["oracle_s"] == pytest.approx(0.004)
+    assert row["gain"] == pytest.approx(7 / 4)
+    assert sorted(line.split(" ")[0] for line in row["libraries"].split("\n")) == [
+        "litert",
+        "tflite_runtime",
+    ]

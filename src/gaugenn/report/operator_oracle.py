@@ -29,7 +29,7 @@ class OperatorOracle(Figure):
     """One row a model and number of threads."""
 
     section = Section.SPEED
-    order = 440
+    order = 445
     title = "The best library for every operator"
     question = (
         "What would be gained if each part of a model ran in the library that is fastest there?"
@@ -105,7 +105,7 @@ class OperatorOracle(Figure):
         """How a profile is made and cut, and that it is no latency."""
         del summary
         return (
-            f"n = {_text.plural(len(frame), 'model and number of threads')[0:]}. A part is a product "
+            f"n = {len(frame):,} models by numbers of threads. A part is a product "
             "with weights and all that follows it up to the next; its time is the sum of the medians "
             "of its operators in a launch that times operators, which perturbs and never counts as a "
             "latency. Handing over between libraries costs nothing here; `gaugenn oracle` adds the "
