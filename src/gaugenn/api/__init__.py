@@ -18,7 +18,17 @@ from gaugenn.api._engines import (
     engines_remove,
 )
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
-from gaugenn.api._study import StudyResult, bench, oracle, profile, scan, study
+from gaugenn.api._study import (
+    History,
+    Release,
+    StudyResult,
+    bench,
+    history,
+    oracle,
+    profile,
+    scan,
+    study,
+)
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.pipeline.measure import BenchSettings
@@ -28,8 +38,10 @@ __all__ = [
     "BenchSettings",
     "Check",
     "EngineInfo",
+    "History",
     "InputShape",
     "Inspection",
+    "Release",
     "StudyResult",
     "bench",
     "doctor",
@@ -39,6 +51,7 @@ __all__ = [
     "engines_named",
     "engines_remove",
     "figures",
+    "history",
     "inspect",
     "oracle",
     "profile",

@@ -9,7 +9,7 @@ import numpy as np
 
 from gaugenn.engines._wheel import WheelEngine
 from gaugenn.engines._worker import Adapter, Array, InputSpec, Offer, OperatorTime, Refusal
-from gaugenn.records import Precision, Processor, ProfileMethod, TimingSemantics
+from gaugenn.records import Precision, Processor, ProfileMethod, TimingSemantics, version_key
 
 
 class OnnxRuntimeAdapter(Adapter):
@@ -161,3 +161,11 @@ class OnnxRuntime(WheelEngine):
         output_copy_timed=False,
         raw_samples=True,
     )
+
+    def requirements(self, version: str) -> tuple[str, ...]:
+        """The wheel and numpy; before 1.19 it was built with numpy 1 and cannot be imported beside 2.
+
+        Source: https://github.com/microsoft/onnxruntime/releases/tag/v1.19.0
+        """
+        numpy = "numpy" if version_key(version) >= (1, 19) else "numpy<2"
+        return (f"{self.distribution}=={version}", numpy)

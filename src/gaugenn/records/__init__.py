@@ -46,6 +46,7 @@ from gaugenn.records._plain import (
     digest,
     from_plain,
     model_digest,
+    version_key,
 )
 from gaugenn.records._profile import (
     EngineOffers,
@@ -98,4 +99,5 @@ __all__ = [
     "digest",
     "from_plain",
     "model_digest",
+    "version_key",
 ]
