@@ -18,16 +18,19 @@ from gaugenn.api._engines import (
     engines_remove,
 )
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
-from gaugenn.api._study import StudyResult, bench, scan, study
+from gaugenn.api._study import StudyResult, bench, foresee, read_plan, scan, study
+from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
+from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.inspect import Inspection, inspect
-from gaugenn.pipeline.measure import BenchSettings
 from gaugenn.records import InputShape
 
 __all__ = [
     "BenchSettings",
     "Check",
     "EngineInfo",
+    "Experiment",
+    "Forecast",
     "InputShape",
     "Inspection",
     "StudyResult",
@@ -39,8 +42,10 @@ __all__ = [
     "engines_named",
     "engines_remove",
     "figures",
+    "foresee",
     "inspect",
     "query",
+    "read_plan",
     "report",
     "report_figure",
     "scan",
