@@ -6,9 +6,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 
 from gaugenn.bench.campaign import Ended, order
+from gaugenn.bench.devices import open_device
 from gaugenn.bench.launch import time_limit_s
 from gaugenn.bench.settings import BenchSettings
-from gaugenn.pipeline.measure import launches_done, open_device
+from gaugenn.pipeline.measure import launches_done
 from gaugenn.pipeline.request import devices_asked, model_names, requested
 from gaugenn.records import Job, RunStatus
 from gaugenn.store import Study
@@ -77,7 +78,8 @@ def foresee(study: Study, settings: BenchSettings) -> Forecast:
         DeviceError: a device cannot be reached.
     """
     with ExitStack() as stack:
-        devices = {n: stack.enter_context(open_device(n, study)) for n in devices_asked(settings)}
+        folder = study.path / "journal"
+        devices = {n: stack.enter_context(open_device(n, folder)) for n in devices_asked(settings)}
         request = requested(study, settings, {n: d.info() for n, d in devices.items()})
     done = launches_done(study)
     names = model_names(study)

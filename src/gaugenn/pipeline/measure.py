@@ -1,23 +1,15 @@
 """Distinct models on devices with the engines that load them; each launch is stored as it ends."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from functools import cache
 
-from gaugenn import plugins
-from gaugenn.bench.campaign import (
-    Ended,
-    Progress,
-    campaign,
-    host_libraries,
-    host_programs,
-)
+from gaugenn.bench.campaign import Ended, Progress, campaign, host_libraries
+from gaugenn.bench.devices import device_programs, open_device
 from gaugenn.bench.launch import LocalFile
 from gaugenn.bench.plan import CONTROL_MODEL
 from gaugenn.bench.settings import BenchSettings
 from gaugenn.devices import Device
-from gaugenn.devices.host import HostDevice
-from gaugenn.errors import UsageError
 from gaugenn.pipeline import Watcher
 from gaugenn.pipeline.request import Request, devices_asked, model_names, requested
 from gaugenn.records import JobRecord, PageCache, Run, RunStatus
@@ -33,8 +25,10 @@ def measure(study: Study, settings: BenchSettings, watcher: Watcher) -> None:
         StorageFullError: the study's disk is full; what was stored stays.
     """
     with ExitStack() as stack:
+        # Inside the study, so that models are linked rather than copied, and swept after a crash.
         devices = {
-            name: stack.enter_context(open_device(name, study)) for name in devices_asked(settings)
+            name: stack.enter_context(open_device(name, study.path / "journal"))
+            for name in devices_asked(settings)
         }
         environments = {name: device.info() for name, device in devices.items()}
         request = requested(study, settings, environments)
@@ -56,28 +50,9 @@ def measure(study: Study, settings: BenchSettings, watcher: Watcher) -> None:
         watcher.begin("bench", len(asked), len(asked & done.keys()))
         for name, device in devices.items():
             jobs = [record for record in request.jobs if record.job.device == name]
-            _launch_all(study, device, jobs, request, done, settings, watcher)
+            if jobs:
+                _launch_all(study, device, jobs, request, done, settings, watcher)
         watcher.end("bench")
-
-
-@contextmanager
-def open_device(name: str, study: Study) -> Iterator[Device]:
-    """The device of a name, opened.
-
-    Raises:
-        UsageError: there is none; the message lists those there are.
-        DeviceError: it cannot be reached.
-    """
-    known = plugins.names("gaugenn.devices")
-    if name not in known:
-        raise UsageError(f"there is no device {name!r}; there are: {', '.join(known)}")
-    if name == "host":
-        # Inside the study, so that models are linked rather than copied, and swept after a crash.
-        device: Device = HostDevice(folder=study.path / "journal")
-    else:
-        device = plugins.load("gaugenn.devices", name, Device)()  # type: ignore[type-abstract]
-    with device as opened:
-        yield opened
 
 
 def _launch_all(
@@ -89,7 +64,7 @@ def _launch_all(
     settings: BenchSettings,
     watcher: Watcher,
 ) -> None:
-    files = _files(study)
+    files = model_files(study)
     by_digest = {job.job_sha256: job.job for job in jobs}
     everything = [*jobs, *(request.companions[j] for j in by_digest if j in request.companions)]
     told = len({key for key in done if key[0] in by_digest})
@@ -117,7 +92,7 @@ def _launch_all(
         jobs,
         device=device,
         environment=device.info(),
-        programs=host_programs(everything),
+        programs=device_programs(jobs[0].job.device, everything),
         files=whole,
         libraries=host_libraries(everything),
         companions=request.companions,
@@ -177,7 +152,8 @@ def _environments(study: Study) -> set[str]:
     return {digest for (digest,) in rows}
 
 
-def _files(study: Study) -> dict[str, list[LocalFile]]:
+def model_files(study: Study) -> dict[str, list[LocalFile]]:
+    """The files of each model of a study, the graph file first, where their blobs lie."""
     with study.connect() as connection:
         rows = connection.execute(
             "SELECT DISTINCT ON (model_sha256, position) model_sha256, name, sha256"
