@@ -13,7 +13,7 @@ from gaugenn.formats import read_model
 from gaugenn.pipeline import Watcher
 from gaugenn.pipeline.scan import as_failure
 from gaugenn.records import FileKind, LayerRecord, ModelFile, ModelRecord
-from gaugenn.store import Blobs, Study
+from gaugenn.store import Blobs, Buffer, Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,16 +63,17 @@ def analyse(study: Study, executor: Executor, watcher: Watcher) -> None:
         for model, parts in groupby(files, key=lambda part: part.model_sha256)
     ]
     watcher.begin("analyse", len(tasks))
-    for outcome in executor.map(_analyse_model, tasks):
-        first = outcome.item.files[0]
-        if outcome.error is not None:
-            if (first.model_sha256,) not in known:
-                study.write([as_failure("analyse", first.model_sha256, outcome.error)])
-            watcher.step("analyse", _shown(outcome.item), str(outcome.error))
-            continue
-        record, layers = outcome.value  # type: ignore[misc]
-        study.write([*layers, record])
-        watcher.step("analyse", _shown(outcome.item), record.error or f"{record.nodes} nodes")
+    with Buffer(study) as buffer:
+        for outcome in executor.map(_analyse_model, tasks):
+            first = outcome.item.files[0]
+            if outcome.error is not None:
+                if (first.model_sha256,) not in known:
+                    buffer.add([as_failure("analyse", first.model_sha256, outcome.error)])
+                watcher.step("analyse", _shown(outcome.item), str(outcome.error))
+                continue
+            record, layers = outcome.value  # type: ignore[misc]
+            buffer.add([*layers, record])
+            watcher.step("analyse", _shown(outcome.item), record.error or f"{record.nodes} nodes")
     watcher.end("analyse")
 
 

@@ -41,7 +41,7 @@ from gaugenn.records import (
     PackageKind,
     model_digest,
 )
-from gaugenn.store import Blobs, Record, Study
+from gaugenn.store import Blobs, Buffer, Record, Study
 
 PACKAGE_SUFFIXES = (".apk", ".xapk", ".apks", ".apkm", ".aab", ".obb", ".ipa")
 """Names that make a file worth a row even if it is no package. Other zips are found by content."""
@@ -186,19 +186,20 @@ def scan(paths: Iterable[Path | str], study: Study, executor: Executor, watcher:
         if (str(found.path), found.size_bytes, found.modified_ns) not in known_apps
     ]
     watcher.begin("scan", len(todo))
-    for outcome in executor.map(_scan_file, todo):
-        subject = str(outcome.item.found.path)
-        if isinstance(outcome.error, StorageFullError):
-            raise outcome.error
-        if outcome.error is not None:
-            failure = as_failure("scan", subject, outcome.error)
-            if ("scan", subject) not in known_failures:
-                study.write([failure])
-            watcher.step("scan", subject, failure.message)
-            continue
-        rows = outcome.value or ()
-        study.write(rows)
-        watcher.step("scan", subject, _remark(rows))
+    with Buffer(study) as buffer:
+        for outcome in executor.map(_scan_file, todo):
+            subject = str(outcome.item.found.path)
+            if isinstance(outcome.error, StorageFullError):
+                raise outcome.error
+            if outcome.error is not None:
+                failure = as_failure("scan", subject, outcome.error)
+                if ("scan", subject) not in known_failures:
+                    buffer.add([failure])
+                watcher.step("scan", subject, failure.message)
+                continue
+            rows = outcome.value or ()
+            buffer.add(rows)
+            watcher.step("scan", subject, _remark(rows))
     watcher.end("scan")
 
 

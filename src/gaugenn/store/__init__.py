@@ -9,7 +9,8 @@
 """
 
 from gaugenn.store._blobs import Blobs
+from gaugenn.store._buffer import Buffer
 from gaugenn.store._schema import SCHEMA_VERSION, TABLES, Record, table_name
 from gaugenn.store._study import Study
 
-__all__ = ["SCHEMA_VERSION", "TABLES", "Blobs", "Record", "Study", "table_name"]
+__all__ = ["SCHEMA_VERSION", "TABLES", "Blobs", "Buffer", "Record", "Study", "table_name"]

@@ -39,6 +39,9 @@ R = TypeVar("R", bound=Record)
 
 _COMMIT = "COMMIT.json"
 
+PART_BYTES = 64 << 20
+"""Parts of at least this size are left alone by `compact`, and merged ones get about this large."""
+
 
 class Study:
     """A folder of results that grows by whole batches.
@@ -82,7 +85,8 @@ class Study:
             path.mkdir(parents=True, exist_ok=True)
             marker = path / "study.json"
             if not marker.exists():
-                if any(p.name != ".lock" for p in path.iterdir()):
+                # A process that was killed right here leaves `.study.json.PID`.
+                if any(not p.name.startswith((".lock", ".study.json.")) for p in path.iterdir()):
                     raise UsageError(f"{path} holds other files; give an empty or a new folder")
                 created = {
                     "schema_version": SCHEMA_VERSION,
@@ -139,20 +143,18 @@ class Study:
             self._commit(kinds, replaced={})
 
     def compact(self) -> None:
-        """Merges the parts of every table that has more than one into one part."""
+        """Merges neighbouring small parts of every table. Memory: one merged part of one table."""
         for record, table in TABLES.items():
-            old = self._parts(table)
-            if len(old) < 2:
-                continue
-            merged = self._merged(record, old)
-            batch = self._stage()
-            try:
-                pq.write_table(merged, batch / f"{table}.parquet", compression="zstd")
-                self._declare(batch, {table: [p.name for p in old]})
-            except OSError as error:
-                shutil.rmtree(batch, ignore_errors=True)
-                raise _storage(error, self.path) from error
-            self._apply(batch)
+            for old in _small_neighbours(self._parts(table)):
+                merged = self._merged(record, old)
+                batch = self._stage(after=old[-1].stem)
+                try:
+                    pq.write_table(merged, batch / f"{table}.parquet", compression="zstd")
+                    self._declare(batch, {table: [p.name for p in old]})
+                except OSError as error:
+                    shutil.rmtree(batch, ignore_errors=True)
+                    raise _storage(error, self.path) from error
+                self._apply(batch)
 
     def _merged(self, record: type[Record], parts: list[Path]) -> pa.Table:
         try:
@@ -223,10 +225,11 @@ class Study:
     def _parts(self, table: str) -> list[Path]:
         return sorted((self.path / "tables" / table).glob("*.parquet"))
 
-    def _stage(self) -> Path:
-        # Names sort by time, so that parts keep the order in which batches were written.
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-        batch = self.path / "journal" / f"{stamp}-{uuid.uuid4().hex[:12]}"
+    def _stage(self, after: str | None = None) -> Path:
+        # Names sort by time, so that parts keep the order in which batches were written; a merged
+        # part takes the place of the last that is in it.
+        stamp = after or datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        batch = self.path / "journal" / f"{stamp[:22]}-{uuid.uuid4().hex[:12]}"
         try:
             batch.mkdir(parents=True)
         except OSError as error:
@@ -272,6 +275,22 @@ class Study:
         except OSError as error:
             raise _storage(error, self.path) from error
         shutil.rmtree(batch, ignore_errors=True)
+
+
+def _small_neighbours(parts: list[Path]) -> Iterator[list[Path]]:
+    """Runs of two parts or more, next to each other, that make one part of at most `PART_BYTES`."""
+    run: list[Path] = []
+    size = 0
+    for part in parts:
+        part_bytes = part.stat().st_size
+        if run and size + part_bytes > PART_BYTES:
+            if len(run) > 1:
+                yield run
+            run, size = [], 0
+        run.append(part)
+        size += part_bytes
+    if len(run) > 1:
+        yield run
 
 
 def _write_whole(path: Path, text: str) -> None:
