@@ -23,7 +23,7 @@ from gaugenn.errors import LimitError, StorageFullError
 from gaugenn.execute import Outcome
 from gaugenn.execute.local import LocalPool
 from gaugenn.pipeline import inspect as inspecting
-from gaugenn.pipeline.scan import as_failure
+from gaugenn.pipeline._failures import as_failure
 from gaugenn.store import Study
 
 T = TypeVar("T")

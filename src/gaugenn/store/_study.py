@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, TypeVar
@@ -23,7 +23,7 @@ from gaugenn.errors import (
     UsageError,
     is_storage_full,
 )
-from gaugenn.records import from_plain
+from gaugenn.records import App, ModelRecord, from_plain
 from gaugenn.store._blobs import Blobs
 from gaugenn.store._schema import (
     SCHEMA_VERSION,
@@ -38,6 +38,11 @@ from gaugenn.store._views import VIEWS
 R = TypeVar("R", bound=Record)
 
 _COMMIT = "COMMIT.json"
+
+_BATCH_KEYS: Mapping[type[Record], tuple[str, ...]] = {
+    App: ("path", "size_bytes", "modified_ns"),
+    ModelRecord: ("model_sha256",),
+}
 
 PART_BYTES = 64 << 20
 """Parts of at least this size are left alone by `compact`, and merged ones get about this large."""
@@ -139,8 +144,44 @@ class Study:
         kinds: dict[type[Record], list[Record]] = {}
         for row in rows:
             kinds.setdefault(type(row), []).append(row)
-        if kinds:
-            self._commit(kinds, replaced={})
+        self.adopt({TABLES[kind]: arrow_table(kind, members) for kind, members in kinds.items()})
+
+    def adopt(self, tables: Mapping[str, pa.Table]) -> None:
+        """Adds rows that are Arrow tables already, as one batch.
+
+        Args:
+            tables: rows by the table that they belong to.
+
+        Raises:
+            StorageFullError: no room; the study is as before.
+        """
+        if not tables:
+            return
+        batch = self._stage()
+        try:
+            for name, rows in tables.items():
+                pq.write_table(rows, batch / f"{name}.parquet", compression="zstd")
+            self._declare(batch, {})
+        except OSError as error:
+            shutil.rmtree(batch, ignore_errors=True)
+            raise _storage(error, self.path) from error
+        self._apply(batch)
+
+    def holds(self, tables: Mapping[str, pa.Table]) -> bool:
+        """Whether a package or a model of a batch is here already, and so the batch."""
+        with self.connect() as connection:
+            for record, keys in _BATCH_KEYS.items():
+                rows = tables.get(TABLES[record])
+                if rows is None:
+                    continue
+                connection.register("batch", rows.select(list(keys)))
+                listed = ", ".join(keys)
+                found = connection.execute(
+                    f"SELECT count(*) FROM batch JOIN {TABLES[record]} USING ({listed})"
+                ).fetchone()
+                if found and found[0]:
+                    return True
+        return False
 
     def compact(self) -> None:
         """Merges neighbouring small parts of every table. Memory: one merged part of one table."""
@@ -235,20 +276,6 @@ class Study:
         except OSError as error:
             raise _storage(error, self.path) from error
         return batch
-
-    def _commit(
-        self, kinds: dict[type[Record], list[Record]], replaced: dict[str, list[str]]
-    ) -> None:
-        tables = {record: arrow_table(record, rows) for record, rows in kinds.items()}
-        batch = self._stage()
-        try:
-            for record, table in tables.items():
-                pq.write_table(table, batch / f"{TABLES[record]}.parquet", compression="zstd")
-            self._declare(batch, replaced)
-        except OSError as error:
-            shutil.rmtree(batch, ignore_errors=True)
-            raise _storage(error, self.path) from error
-        self._apply(batch)
 
     def _declare(self, batch: Path, replaced: dict[str, list[str]]) -> None:
         for part in batch.iterdir():
