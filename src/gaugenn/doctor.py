@@ -35,7 +35,7 @@ class Check:
 
 def doctor() -> tuple[Check, ...]:
     """Looks at the interpreter, the disk, the formats, the engines and the devices."""
-    return (_python(), *_disk(), _formats(), *_engines(), _host(), _conditions())
+    return (_python(), *_disk(), _formats(), *_engines(), _host(), _conditions(), _ray())
 
 
 def _python() -> Check:
@@ -94,3 +94,14 @@ def _conditions() -> Check:
     lacking = f"; it does not tell {', '.join(untold)}" if untold else ""
     found = f"{len(told)} of {len(KEYS)} keys travel with each number{lacking}"
     return Check(ok=True, name="conditions", found=found)
+
+
+def _ray() -> Check:
+    if importlib.util.find_spec("ray") is not None:
+        return Check(ok=True, name="ray", found="scans can run on a Ray cluster")
+    return Check(
+        ok=False,
+        name="ray",
+        found="not installed: scans run on this machine only",
+        remedy="pip install 'gaugenn[ray]'",
+    )
