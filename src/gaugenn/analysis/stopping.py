@@ -101,7 +101,7 @@ class LaunchRule:
             UsageError: a median that is no positive number.
         """
         made = len(medians_s) if launches is None else launches
-        found = estimate(medians_s, self.confidence) if medians_s else None
+        found = estimate(medians_s, self.confidence) if len(medians_s) else None
         half_width = None if found is None else found.half_width
         return Decision(
             stop=self._stop(len(medians_s), made, half_width, spent_s + next_s),

@@ -83,18 +83,13 @@ def verdicts(
     environments: Iterable[Environment],
     models: Iterable[ModelRecord],
 ) -> dict[str, Verdict]:
-    """The verdict on every job that has a run, by its digest.
-
-    Of a launch that was tried again the last good end counts.
-    """
+    """The verdict on every job that has a run, by its digest; see `counted`."""
     places = {environment.environment_sha256: environment for environment in environments}
     macs = {m.model_sha256: m.macs for m in models if not m.uncounted_nodes}
-    launches: dict[str, dict[int, Run]] = {}
-    for run in sorted(runs, key=lambda run: (run.status is RunStatus.OK, run.started_at)):
-        launches.setdefault(run.job_sha256, {})[run.launch] = run
+    launches = counted(runs)
     found: dict[str, Verdict] = {}
     for record in jobs:
-        made = list(launches.get(record.job_sha256, {}).values())
+        made = launches.get(record.job_sha256)
         if made:
             shaped = record.job.input_shapes
             case = Case(
@@ -108,6 +103,17 @@ def verdicts(
             )
             found[record.job_sha256] = verdict(case)
     return found
+
+
+def counted(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """The runs that count, by the digest of their job and in the order of launches.
+
+    Of a launch that was tried again the last good end counts.
+    """
+    found: dict[str, dict[int, Run]] = {}
+    for run in sorted(runs, key=lambda run: (run.status is RunStatus.OK, run.started_at)):
+        found.setdefault(run.job_sha256, {})[run.launch] = run
+    return {job: [made[n] for n in sorted(made)] for job, made in found.items()}
 
 
 def _noted(note: str) -> Callable[[Case], bool]:

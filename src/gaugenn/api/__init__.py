@@ -9,6 +9,8 @@
     api.query("study", "SELECT format, count(*) FROM models GROUP BY format").to_pandas()
 """
 
+from gaugenn.analysis.comparison import THRESHOLD as COMPARISON_THRESHOLD
+from gaugenn.api._compare import compare
 from gaugenn.api._engines import (
     EngineInfo,
     engines_install,
@@ -17,45 +19,50 @@ from gaugenn.api._engines import (
     engines_named,
     engines_remove,
 )
+from gaugenn.api._export import export, exports, frame
+from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
-from gaugenn.api._study import (
-    History,
-    Release,
-    StudyResult,
-    bench,
-    history,
-    oracle,
-    profile,
-    scan,
-    study,
-)
+from gaugenn.api._study import StudyResult, bench, foresee, read_plan, scan, study
+from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
+from gaugenn.pipeline.compare import Comparison, ModelComparison
+from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.inspect import Inspection, inspect
-from gaugenn.pipeline.measure import BenchSettings
 from gaugenn.records import InputShape
 
 __all__ = [
+    "COMPARISON_THRESHOLD",
     "BenchSettings",
     "Check",
+    "Comparison",
     "EngineInfo",
+    "Experiment",
+    "Forecast",
     "History",
     "InputShape",
     "Inspection",
+    "ModelComparison",
     "Release",
     "StudyResult",
     "bench",
+    "compare",
     "doctor",
     "engines_install",
     "engines_list",
     "engines_missing",
     "engines_named",
     "engines_remove",
+    "export",
+    "exports",
     "figures",
+    "foresee",
+    "frame",
     "history",
     "inspect",
     "oracle",
     "profile",
     "query",
+    "read_plan",
     "report",
     "report_figure",
     "scan",

@@ -1,21 +1,24 @@
 """A study made and continued: `study`, `scan`, `bench`."""
 
-import csv
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gaugenn.bench.plan_file import read_plan as read_plan_file
+from gaugenn.bench.settings import BenchSettings
+from gaugenn.errors import UsageError
+from gaugenn.execute import Executor
 from gaugenn.execute.local import LocalPool
 from gaugenn.pipeline import Silent, Watcher
 from gaugenn.pipeline.analyse import analyse
 from gaugenn.pipeline.discover import require_paths
-from gaugenn.pipeline.history import install_releases, remove_releases
-from gaugenn.pipeline.measure import BenchSettings, measure, require_engines
-from gaugenn.pipeline.oracle import ModelOracle, oracles
-from gaugenn.pipeline.profile import profile as profile_jobs
+from gaugenn.pipeline.foresee import Forecast
+from gaugenn.pipeline.foresee import foresee as foresee_campaign
+from gaugenn.pipeline.measure import measure
+from gaugenn.pipeline.request import require_engines
 from gaugenn.pipeline.scan import scan as scan_paths
-from gaugenn.store import Study
+from gaugenn.store import SharedStore, Study
 
 if TYPE_CHECKING:
     from gaugenn.report import Summary
@@ -39,40 +42,6 @@ class StudyResult:
     study: Path
     summary: "Summary"
     report: Path | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
-    """A model's latency on a release of a library.
-
-    Attributes:
-        experiment: model, library and settings.
-        version: the release.
-        latency_ms: geometric mean of the launches' medians.
-        low_ms: lower end of its interval.
-        high_ms: upper end.
-        step: change to the release before, as `+12 %`, where the series has a step there.
-    """
-
-    experiment: str
-    version: str
-    latency_ms: float
-    low_ms: float | None
-    high_ms: float | None
-    step: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class History:
-    """Models on the releases of a library.
-
-    Attributes:
-        chart: an SVG file.
-        releases: by experiment, oldest first.
-    """
-
-    chart: Path
-    releases: tuple[Release, ...]
 
 
 def study(
@@ -103,7 +72,8 @@ def study(
         require_engines(settings)
     opened, listed = _open(paths, out)
     with opened.exclusive():
-        _census(opened, listed, workers, watcher)
+        with LocalPool(workers) as pool:
+            _census(opened, listed, pool, watcher)
         if settings is not None:
             measure(opened, settings, watcher)
         opened.compact()
@@ -116,14 +86,41 @@ def scan(
     out: PathLike,
     *,
     workers: int | None = None,
+    ray: str | None = None,
+    shared: str | None = None,
     watcher: Watcher | None = None,
 ) -> StudyResult:
-    """Packages to rows: find, read and count every model. See `study` for arguments and errors."""
+    """Packages to rows: find, read and count every model.
+
+    Args:
+        paths: see `study`; with `ray`, under names that every machine of the cluster sees.
+        out: see `study`.
+        workers: see `study`; with `ray`, tasks at a time.
+        ray: address of a Ray cluster whose workers do the work: `auto`, `HOST:PORT`, `local`.
+        shared: where these workers put what they find, see `gaugenn.store.SharedStore`; the study's
+            own folder by default, which then every machine must see.
+        watcher: see `study`.
+
+    Raises:
+        UsageError: as for `study`; or `shared` without `ray`.
+        MissingToolError: Ray is not installed.
+        TransientError: the cluster or the shared store cannot be reached.
+    """
     from gaugenn import report as reporting
 
+    if shared is not None and ray is None:
+        raise UsageError("a shared store is for the workers of a Ray cluster; name it with --ray")
     opened, listed = _open(paths, out)
     with opened.exclusive():
-        _census(opened, listed, workers, watcher or Silent())
+        if ray is None:
+            with LocalPool(workers) as pool:
+                _census(opened, listed, pool, watcher or Silent())
+        else:
+            from gaugenn.execute.ray import RayPool
+
+            store = SharedStore(shared) if shared is not None else SharedStore.inside(opened)
+            with RayPool(ray, workers) as pool:
+                _census(opened, listed, pool, watcher or Silent(), store)
         opened.compact()
     return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
 
@@ -146,96 +143,25 @@ def bench(
     return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
 
 
-def profile(folder: PathLike, *, watcher: Watcher | None = None) -> StudyResult:
-    """Times the operators of the study's measured jobs; those that are there are not timed again.
+def foresee(folder: PathLike, settings: BenchSettings) -> Forecast:
+    """What `bench` would launch, in order, and how long that takes; nothing is launched.
 
     Raises:
         StoreError: the folder is no study.
+        UsageError: an unknown engine, model or device, or a setting out of range.
     """
-    from gaugenn import report as reporting
-
     opened = Study(Path(folder))
     with opened.exclusive():
-        profile_jobs(opened, watcher or Silent())
-        opened.compact()
-    return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
+        return foresee_campaign(opened, settings)
 
 
-def history(
-    engine: str,
-    paths: Paths,
-    out: PathLike,
-    *,
-    since: str | None = None,
-    newest: int | None = None,
-    settings: BenchSettings | None = None,
-    remove: bool = False,
-    watcher: Watcher | None = None,
-) -> History:
-    """Runs models on the releases of a library, interleaved. The same call goes on where it stopped.
-
-    Args:
-        engine: a library with a wheel.
-        paths: model files, or packages.
-        out: the study that keeps it.
-        since: the oldest release, as a version or a date (2025-06-30).
-        newest: at most so many releases.
-        settings: how to run; its engines are replaced by the releases.
-        remove: afterwards remove the environments that this call made.
-        watcher: is told how it goes.
-
-    Returns:
-        Every release with its latency, and the chart.
+def read_plan(path: PathLike) -> BenchSettings:
+    """A campaign from a plan file.
 
     Raises:
-        UsageError: an engine, path or folder that cannot be used, or no release that runs.
-        TransientError: the package index cannot be reached.
-        StorageFullError: the disk is full; the same call goes on later.
+        UsageError: it cannot be read, or says something that is not known; where, and what is.
     """
-    from gaugenn import report as reporting
-
-    watcher = watcher or Silent()
-    opened, listed = _open(paths, out)
-    with opened.exclusive():
-        labels, new = install_releases(opened, engine, watcher, since, newest)
-        _census(opened, listed, None, watcher)
-        measure(opened, replace(settings or BenchSettings(), engines=labels), watcher)
-        opened.compact()
-    if remove:
-        remove_releases(new)
-    drawn = reporting.render_figure(opened, "history", reporting.ExportFormat.SVG)
-    rows = reporting.render_figure(opened, "history", reporting.ExportFormat.CSV)
-    return History(
-        chart=reporting.write_whole(opened.path / "history.svg", drawn),
-        releases=tuple(_release(row) for row in csv.DictReader(rows.decode().splitlines())),
-    )
-
-
-def _release(row: dict[str, str]) -> Release:
-    low, high = row["latency_ms_low"], row["latency_ms_high"]
-    return Release(
-        experiment=row["line"],
-        version=row["engine_version"],
-        latency_ms=float(row["latency_ms"]),
-        low_ms=float(low) if low else None,
-        high_ms=float(high) if high else None,
-        step=row["step"],
-    )
-
-
-def oracle(
-    folder: PathLike,
-    *,
-    conversion_gb_per_s: float | None = None,
-    together: Sequence[Sequence[str]] = (),
-) -> tuple[ModelOracle, ...]:
-    """What the best library for every part of a model would give; see `pipeline.oracle.oracles`.
-
-    Raises:
-        StoreError: the folder is no study.
-        UsageError: no operator was timed, or no such model.
-    """
-    return oracles(Study(Path(folder)), conversion_gb_per_s, together)
+    return read_plan_file(Path(path))
 
 
 def _open(paths: Paths, out: PathLike) -> tuple[Study, list[PathLike]]:
@@ -246,8 +172,11 @@ def _open(paths: Paths, out: PathLike) -> tuple[Study, list[PathLike]]:
 
 
 def _census(
-    opened: Study, paths: Iterable[PathLike], workers: int | None, watcher: Watcher
+    opened: Study,
+    paths: Iterable[PathLike],
+    executor: Executor,
+    watcher: Watcher,
+    shared: SharedStore | None = None,
 ) -> None:
-    with LocalPool(workers) as pool:
-        scan_paths(paths, opened, pool, watcher)
-        analyse(opened, pool, watcher)
+    scan_paths(paths, opened, executor, watcher, shared)
+    analyse(opened, executor, watcher, shared)

@@ -6,7 +6,7 @@ from gaugenn.engines import Engine, _environments, load_engine
 from gaugenn.engines._releases import releases
 from gaugenn.errors import EngineError, UsageError
 from gaugenn.pipeline import Watcher
-from gaugenn.pipeline.scan import as_failure
+from gaugenn.pipeline._failures import as_failure
 from gaugenn.records import Failure
 from gaugenn.store import Study
 

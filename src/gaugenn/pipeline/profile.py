@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gaugenn.bench.campaign import LocalFile, time_limit_s, working_names
+from gaugenn.bench.launch import LocalFile, time_limit_s, working_names
 from gaugenn.devices import Device
 from gaugenn.devices.host import HostDevice
 from gaugenn.engines import Engine, _environments, load_engine
@@ -15,8 +15,8 @@ from gaugenn.errors import (
     UsageError,
 )
 from gaugenn.pipeline import Watcher
+from gaugenn.pipeline._failures import as_failure
 from gaugenn.pipeline.measure import model_files
-from gaugenn.pipeline.scan import as_failure
 from gaugenn.records import Failure, Job, JobRecord, OperatorTiming, Profile
 from gaugenn.store import Study
 
