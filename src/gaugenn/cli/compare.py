@@ -18,9 +18,7 @@ EXIT_NOT_COMPARED = 5
 _SHARE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,9})?)(%?)")
 
 
-def _share(
-    ctx: click.Context, param: click.Parameter, value: str | float | None
-) -> float | None:
+def _share(ctx: click.Context, param: click.Parameter, value: str | float | None) -> float | None:
     """`5%` or `0.05` as a number."""
     if value is None or isinstance(value, float):
         return value
