@@ -21,11 +21,12 @@ from gaugenn.api._engines import (
 )
 from gaugenn.api._export import export, exports, frame
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
-from gaugenn.api._study import StudyResult, bench, scan, study
+from gaugenn.api._study import StudyResult, bench, foresee, read_plan, scan, study
+from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
+from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.inspect import Inspection, inspect
-from gaugenn.pipeline.measure import BenchSettings
 from gaugenn.records import InputShape
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
     "Check",
     "Comparison",
     "EngineInfo",
+    "Experiment",
+    "Forecast",
     "InputShape",
     "Inspection",
     "ModelComparison",
@@ -49,9 +52,11 @@ __all__ = [
     "export",
     "exports",
     "figures",
+    "foresee",
     "frame",
     "inspect",
     "query",
+    "read_plan",
     "report",
     "report_figure",
     "scan",

@@ -44,7 +44,7 @@ def compare(
     told = watcher or Silent()
 
     def repeat(wanted: Sequence[tuple[Selection, JobRecord]]) -> bool:
-        from gaugenn.pipeline.measure import launch_again
+        from gaugenn.pipeline.again import launch_again
 
         return launch_again([(selection.study, record) for selection, record in wanted], told)
 

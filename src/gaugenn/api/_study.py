@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gaugenn.bench.plan_file import read_plan as read_plan_file
+from gaugenn.bench.settings import BenchSettings
 from gaugenn.execute.local import LocalPool
 from gaugenn.pipeline import Silent, Watcher
 from gaugenn.pipeline.analyse import analyse
 from gaugenn.pipeline.discover import require_paths
-from gaugenn.pipeline.measure import BenchSettings, measure, require_engines
+from gaugenn.pipeline.foresee import Forecast
+from gaugenn.pipeline.foresee import foresee as foresee_campaign
+from gaugenn.pipeline.measure import measure
+from gaugenn.pipeline.request import require_engines
 from gaugenn.pipeline.scan import scan as scan_paths
 from gaugenn.store import Study
 
@@ -106,6 +111,27 @@ def bench(
         measure(opened, settings, watcher or Silent())
         opened.compact()
     return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
+
+
+def foresee(folder: PathLike, settings: BenchSettings) -> Forecast:
+    """What `bench` would launch, in order, and how long that takes; nothing is launched.
+
+    Raises:
+        StoreError: the folder is no study.
+        UsageError: an unknown engine, model or device, or a setting out of range.
+    """
+    opened = Study(Path(folder))
+    with opened.exclusive():
+        return foresee_campaign(opened, settings)
+
+
+def read_plan(path: PathLike) -> BenchSettings:
+    """A campaign from a plan file.
+
+    Raises:
+        UsageError: it cannot be read, or says something that is not known; where, and what is.
+    """
+    return read_plan_file(Path(path))
 
 
 def _open(paths: Paths, out: PathLike) -> tuple[Study, list[PathLike]]:

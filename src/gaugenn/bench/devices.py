@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from gaugenn.bench.campaign import Programs, host_programs
+from gaugenn.bench.campaign import host_programs
+from gaugenn.bench.launch import Programs
 from gaugenn.devices import Device
 from gaugenn.devices.host import HostDevice
 from gaugenn.devices.simulated import SimulatedDevice
