@@ -23,13 +23,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from gaugenn.bench.launch import LocalFile
 
 from gaugenn.analysis.comparison import Outcome, compare_groups, compare_pairs
 from gaugenn.analysis.statistics import Estimate, estimate
 from gaugenn.analysis.stopping import LAUNCHES_BEFORE_STOPPING, MAXIMUM_LAUNCHES
 from gaugenn.bench.campaign import campaign
 from gaugenn.bench.devices import device_programs, open_device
+from gaugenn.bench.launch import LocalFile
 from gaugenn.devices.simulated import read_conditions
 from gaugenn.engines.simulated import true_latency_s
 from gaugenn.records import Job, JobRecord

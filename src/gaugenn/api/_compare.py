@@ -9,6 +9,7 @@ from gaugenn.pipeline._selection import Selection, read_selection
 from gaugenn.pipeline.compare import Comparison
 from gaugenn.pipeline.compare import compare as compare_selections
 from gaugenn.records import JobRecord
+from gaugenn.store import Study
 
 
 def compare(
@@ -46,7 +47,7 @@ def compare(
     def repeat(wanted: Sequence[tuple[Selection, JobRecord]]) -> bool:
         from gaugenn.pipeline.again import launch_again
 
-        return launch_again([(selection.study, record) for selection, record in wanted], told)
+        return launch_again([(Study(s.study), record) for s, record in wanted], told)
 
     return compare_selections(
         one,
