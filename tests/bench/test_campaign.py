@@ -35,10 +35,12 @@ def record(word: str = "", launches: int = 2, **changes: object) -> JobRecord:
         "steady_minimum_count": 6,
         "steady_minimum_s": 0.0,
         "launch_maximum_s": 5.0,
-        **changes,
     }
+    asked = ("launches_maximum", "precision", "control")
+    fields |= {name: value for name, value in changes.items() if name not in asked}
     job = Job(**fields)  # type: ignore[arg-type]
-    return JobRecord(job_sha256=job.job_sha256, job=job, launches=launches)
+    how_often = {name: value for name, value in changes.items() if name in asked}
+    return JobRecord(job_sha256=job.job_sha256, job=job, launches=launches, **how_often)  # type: ignore[arg-type]
 
 
 @pytest.fixture
