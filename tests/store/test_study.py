@@ -345,3 +345,10 @@ def test_a_record_inside_a_row_that_lacks_a_later_field_is_read_with_its_default
         old, new = sorted(study.rows(Run), key=lambda run: run.launch)
         assert old.timings == new.timings
         assert (old.before, old.variables) == ((), ())
+
+
+def test_a_folder_in_which_a_study_was_about_to_be_made_becomes_one(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    folder.mkdir()
+    (folder / ".study.json.4711").write_text('{"schema_ver')
+    assert Study.create(folder).rows(App) == []

@@ -17,7 +17,7 @@ from gaugenn.bench.plan import (
 from gaugenn.bench.settings import BenchSettings, Experiment, selects
 from gaugenn.engines._environments import is_installed
 from gaugenn.errors import MissingToolError, UsageError
-from gaugenn.pipeline.scan import as_failure
+from gaugenn.pipeline._failures import as_failure
 from gaugenn.records import (
     Environment,
     Failure,
