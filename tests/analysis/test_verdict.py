@@ -16,14 +16,18 @@ from gaugenn.analysis.verdict import (
 )
 from gaugenn.records import (
     Environment,
+    FileKind,
+    InputShape,
     Job,
     JobRecord,
+    ModelRecord,
     OutputStatistics,
     Precision,
     Processor,
     Reading,
     Run,
     RunStatus,
+    TensorInfo,
     Timings,
     TimingSemantics,
 )
@@ -377,7 +381,7 @@ def test_every_reason_has_a_name_of_its_own_and_a_test() -> None:
     tested = {reason for reason, _ in SEMIVALID_CASES} | {
         *(reason for reason, _, _ in CONDITION_CASES),
         *("few_launches", "weights_fake", "launches_missing", "drift", "ci_wide"),
-        *("environments_differ", "other_threads"),
+        *("environments_differ", "other_threads", "outputs_disagree"),
     }
     assert tested == {rule.reason for rule in SEMIVALID_RULES}
     assert all(rule.meaning.endswith(".") for rule in RULES)
@@ -388,3 +392,23 @@ def test_what_runs_beside_a_job_on_purpose_is_no_background_load() -> None:
     assert "background_load" in judged([busy] * 5).reasons
     beside = dataclasses.replace(JOB, companion=f"{'b' * 64}@null==1")
     assert judged([busy] * 5, job=beside).reasons == ()
+
+
+def test_a_speed_is_judged_where_a_job_states_the_sizes_that_the_file_has() -> None:
+    """A conversion that computes nothing: 4 GMACs in 2 microseconds, as published logs have it."""
+    tensor = TensorInfo(name="x", dtype="float32", shape=("1", "3", "224", "224"))
+    model = ModelRecord(
+        model_sha256=JOB.model_sha256,
+        kind=FileKind.MODEL,
+        format="ncnn",
+        size_bytes=1,
+        inputs=(tensor,),
+        macs=4_000_000_000,
+    )
+    fast = run(steady_s=(0.000_002,) * 20, process_cpu_s=0.000_04)
+    for sizes, reasons in (((1, 3, 224, 224), True), ((1, 3, 8, 8), False)):
+        job = dataclasses.replace(JOB, input_shapes=(InputShape(name="x", shape=sizes),))
+        record = JobRecord(job_sha256=job.job_sha256, job=job, launches=5)
+        runs = [dataclasses.replace(fast, job_sha256=job.job_sha256, launch=n) for n in range(5)]
+        found = verdicts([record], runs, [ENVIRONMENT], [model])[job.job_sha256]
+        assert ("impossible_speed" in found.reasons) is reasons

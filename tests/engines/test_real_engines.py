@@ -232,3 +232,17 @@ def test_two_operators_of_a_tflite_model_are_timed_by_cutting_it(
     found = engine.parse_profile(output.stdout, output.stderr)
     assert [o.operator for o in found.operators] == ["ADD", "ADD"]
     assert [o.name for o in found.operators] == ["y", "z"]
+
+
+@pytest.mark.parametrize("name", ["onnx_product", "tflite_sum", "ncnn_product", "mnn_product"])
+def test_a_model_that_is_not_there_gives_a_refusal_and_no_time(
+    tiny: Tiny, name: str, tmp_path: Path
+) -> None:
+    engine = load_engine(tiny(name).engine)
+    _environments.install(engine)
+    program = _environments.program(engine, engine.default_version)
+    with HostDevice(tmp_path / "work") as device:
+        argv = engine.command(tiny(name).job(engine.default_version), program, ["missing.x"])
+        output = device.run(argv, timeout_s=60)
+    with pytest.raises(EngineError, match=r"missing\.x"):
+        engine.parse(output.stdout, output.stderr)

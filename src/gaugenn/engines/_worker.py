@@ -36,6 +36,8 @@ Array = npt.NDArray[np.generic]
 Foreign = Any
 """An object of a library, whose types are not known here."""
 
+OUTPUT_SAMPLES = 256
+"""Values of each output that are reported, so that engines can be compared."""
 MAXIMUM_INPUT_BYTES = 1 << 31
 """Inputs larger than this are refused before they are made."""
 MAXIMUM_REASON_CHARACTERS = 1000
@@ -298,7 +300,14 @@ def describe_output(name: str, array: Array) -> dict[str, object]:
         "mean": _number(mean + center, finite),
         "standard_deviation": _number(spread, finite),
         "not_finite": int(flat.size) - finite if numeric else 0,
+        "sample": spread_values(flat) if numeric and finite == flat.size else [],
     }
+
+
+def spread_values(flat: Array) -> list[float]:
+    """Values at evenly spread places of an array, or all of a small one."""
+    places = np.linspace(0, max(0, flat.size - 1), min(OUTPUT_SAMPLES, flat.size))
+    return [float(value) for value in flat[places.astype(np.int64)]]
 
 
 def _number(value: float, finite: int) -> float | None:

@@ -147,6 +147,9 @@ class OutputStatistics:
     mean: float | None
     standard_deviation: float | None
     not_finite: int
+    sample: tuple[float, ...] = ()
+    """Values at `256` evenly spread places, first and last included, or all; none where an
+    output is no number or has one that is not finite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
