@@ -47,6 +47,13 @@ def test_engines_are_selected_by_name_and_version() -> None:
     assert [e.label for e in chosen] == ["litert==2.1.0", "null==1", "litert==2.3.0"]
 
 
+def test_all_selects_every_library_once_and_no_fake() -> None:
+    chosen = [e.engine.name for e in select_engines(["all", "litert"])]
+    assert sorted(chosen) == sorted(set(chosen))
+    assert {"litert", "mnn", "openvino", "pytorch", "tflite_runtime"} <= set(chosen)
+    assert not {"null", "simulated"} & set(chosen)
+
+
 @pytest.mark.parametrize("text", ["nothing", "litert==", "litert== ", ""])
 def test_an_engine_that_is_not_there_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError):

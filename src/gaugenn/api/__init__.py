@@ -17,6 +17,7 @@ from gaugenn.api._engines import (
     engines_list,
     engines_missing,
     engines_named,
+    engines_offers,
     engines_remove,
 )
 from gaugenn.api._export import export, exports, frame
@@ -51,6 +52,7 @@ __all__ = [
     "engines_list",
     "engines_missing",
     "engines_named",
+    "engines_offers",
     "engines_remove",
     "export",
     "exports",
