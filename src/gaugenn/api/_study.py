@@ -65,7 +65,7 @@ def study(
         require_engines(settings)
     opened, listed = _open(paths, out)
     with opened.exclusive():
-        _census(opened, listed, workers, watcher)
+        census(opened, listed, workers, watcher)
         if settings is not None:
             measure(opened, settings, watcher)
         opened.compact()
@@ -85,7 +85,7 @@ def scan(
 
     opened, listed = _open(paths, out)
     with opened.exclusive():
-        _census(opened, listed, workers, watcher or Silent())
+        census(opened, listed, workers, watcher or Silent())
         opened.compact()
     return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
 
@@ -115,9 +115,8 @@ def _open(paths: Paths, out: PathLike) -> tuple[Study, list[PathLike]]:
     return Study.create(Path(out)), listed
 
 
-def _census(
-    opened: Study, paths: Iterable[PathLike], workers: int | None, watcher: Watcher
-) -> None:
+def census(opened: Study, paths: Iterable[PathLike], workers: int | None, watcher: Watcher) -> None:
+    """Scans and reads what the study does not hold yet; the caller holds the study."""
     with LocalPool(workers) as pool:
         scan_paths(paths, opened, pool, watcher)
         analyse(opened, pool, watcher)
