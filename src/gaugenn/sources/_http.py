@@ -402,9 +402,9 @@ def _retry_after_s(value: str | None, clock: Clock) -> float | None:
 def _reason(error: Exception) -> str:
     """Says what happened without the error's own text, which may hold an address with a key."""
     reasons: tuple[tuple[type[Exception], str], ...] = (
-        (urllib3.exceptions.TimeoutError, "no answer in time"),
-        (urllib3.exceptions.NewConnectionError, "no connection"),
         (urllib3.exceptions.NameResolutionError, "no such host"),
+        (urllib3.exceptions.NewConnectionError, "no connection"),
+        (urllib3.exceptions.TimeoutError, "no answer in time"),
         (urllib3.exceptions.IncompleteRead, "the connection was cut"),
         (urllib3.exceptions.ProtocolError, "the connection was cut"),
         (urllib3.exceptions.ProxyError, "no way through the proxy"),

@@ -15,7 +15,7 @@ from gaugenn.sources._http import file_sha256
 from gaugenn.sources._names import file_name, is_package_name, plain
 
 _LINE = re.compile(
-    r"package:(?P<path>/.*)=(?P<package>[A-Za-z0-9_.]+)(?: versionCode:(?P<code>\d{1,18}))?"
+    r"package:(?P<path>/\S*)=(?P<package>[A-Za-z0-9_.]+)(?: versionCode:(?P<code>\d{1,18}))?"
     r"(?:  installer=(?P<installer>[A-Za-z0-9_.]+))?"
 )
 _PROPERTIES = ("ro.product.manufacturer", "ro.product.model", "ro.build.version.release")
