@@ -15,7 +15,10 @@ from tests.sources.servers import FakeClock, Fault, FaultyServer, Seen
 
 KEY = "0123456789abcdef0123456789abcdef"
 LIST = "/static/lists/latest.csv.gz"
-HEADING = "sha256,sha1,md5,dex_date,apk_size,pkg_name,vercode,vt_detection,vt_scan_date,dex_size,markets\n"
+HEADING = (
+    "sha256,sha1,md5,dex_date,apk_size,pkg_name,vercode,"
+    "vt_detection,vt_scan_date,dex_size,markets\n"
+)
 
 
 def _package(name: str) -> bytes:

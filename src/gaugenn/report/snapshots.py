@@ -19,7 +19,7 @@ class Snapshots(Figure):
     """One row a category."""
 
     section = Section.FOUND
-    order = 140
+    order = 150
     title = "Changes between snapshots"
     question = "Which apps and models came, went and changed between the last two snapshots?"
     query = f"""
@@ -70,7 +70,7 @@ class Snapshots(Figure):
         old, new = frame.labels("old")[0], frame.labels("new")[0]
         apps = int(sum(sum(v or 0 for v in frame.reals(f"apps_{c}")) for c in _APPS))
         return (
-            f"Snapshot {new} against {old}; n = {_text.plural(apps, 'app')} of either. A model is "
+            f"n = {_text.plural(apps, 'app')}: snapshot {new} against {old}. A model is "
             "counted for each place in an app. Updated: the same place, graph, weights or name holds "
             "other bytes of the same format; moved: of another format. Unknown apps are listed, but "
             "one of the snapshots lacks their package, so that their models are not compared. Apps "
