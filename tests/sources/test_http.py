@@ -3,11 +3,18 @@
 import hashlib
 import resource
 import signal
+import ssl
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
 from gaugenn.errors import (
     LimitError,
@@ -240,8 +247,9 @@ def test_redirects_that_lead_nowhere_good_are_refused(
 def test_a_redirect_may_not_lose_encryption_or_come_home() -> None:
     with pytest.raises(SourceError, match="not encrypted"):
         _http._redirected("https://a/x", "https://a/x", "http://a/x", True)
-    with pytest.raises(SourceError, match="this machine"):
-        _http._redirected("https://a/x", "https://a/x", "https://127.0.0.1/admin", True)
+    for inside in ("127.0.0.1", "localhost", "169.254.169.254", "10.0.0.1", "[::1]"):
+        with pytest.raises(SourceError, match="private network"):
+            _http._redirected("https://a/x", "https://a/x", f"https://{inside}/admin", True)
 
 
 def test_no_message_shows_a_key_or_a_password(
@@ -272,6 +280,27 @@ def test_no_message_shows_a_key_or_a_password(
 def test_addresses_that_are_none_are_usage_errors(address: str) -> None:
     with pytest.raises(UsageError):
         checked_address(address)
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(
+    server: FaultyServer, tmp_path: Path
+) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + timedelta(days=1))
+    pem = (tmp_path / "server.pem").resolve()
+    pem.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem)
+    server.server.handle_error = lambda *_: None  # type: ignore[method-assign]
+    server.server.socket = context.wrap_socket(server.server.socket, server_side=True)
+    client, url = HttpClient(clock=FakeClock()), server.address.replace("http:", "https:")
+    with pytest.raises(SourceError, match="not trusted: self-signed certificate"):
+        client.small(f"{url}/f.apk", most_bytes=10)
 
 
 def test_nobody_at_home_is_worth_another_try(clock: FakeClock) -> None:

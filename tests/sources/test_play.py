@@ -100,7 +100,7 @@ def test_what_apkeep_says_of_a_failure_is_told_without_the_account(
     assert "failed" in str(caught.value)
     assert "secret" not in str(caught.value)
     assert "me@example.org" not in str(caught.value)
-    assert not list(tmp_path.glob("arriving-*"))
+    assert not list(tmp_path.glob(".gaugenn-*"))
 
 
 def test_without_apkeep_it_is_said_how_to_get_it(

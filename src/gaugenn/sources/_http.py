@@ -5,11 +5,11 @@
 
 import contextlib
 import email.utils
-import hashlib
 import ipaddress
 import os
 import re
 import shutil
+import ssl
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -20,6 +20,7 @@ from pathlib import Path
 import urllib3
 
 from gaugenn import __version__
+from gaugenn.content import open_file
 from gaugenn.errors import (
     LimitError,
     SourceError,
@@ -94,6 +95,14 @@ def is_local(url: str) -> bool:
     return host == "localhost"
 
 
+def _is_inside(url: str) -> bool:
+    """Whether the host is this machine or an address of a private network."""
+    host = urllib.parse.urlsplit(url).hostname or ""
+    with contextlib.suppress(ValueError):
+        return not ipaddress.ip_address(host).is_global
+    return is_local(url)
+
+
 @dataclass(slots=True)
 class HttpClient:
     """Gets files from HTTP servers.
@@ -152,7 +161,7 @@ class HttpClient:
             SourceError: what came has another digest, or see `small`.
             StorageFullError: no room; the part stays.
         """
-        if to.is_file() and file_sha256(to) == sha256:
+        if to.is_file() and open_file(to).sha256() == sha256:
             return
         part = to.with_name(to.name + ".part")
         if part.exists() and part.stat().st_size > size_bytes:
@@ -168,7 +177,7 @@ class HttpClient:
                     raise SourceError(
                         f"{shown(url)} is longer than the listed {size_bytes:,} bytes"
                     ) from None
-            found = file_sha256(part)
+            found = open_file(part).sha256()
             if found == sha256:
                 part.replace(to)
                 return
@@ -296,7 +305,12 @@ class HttpClient:
                 timeout=_TIMEOUT,
             )
         except urllib3.exceptions.SSLError as error:
-            raise SourceError(f"{shown(url)}: the TLS certificate is not to be trusted") from error
+            if isinstance(error.args[0], ssl.SSLCertVerificationError):
+                reason = error.args[0].verify_message
+                raise SourceError(
+                    f"{shown(url)}: its certificate is not trusted: {reason}"
+                ) from None
+            raise _AgainError("the encrypted connection broke") from None
         except urllib3.exceptions.LocationValueError:
             raise SourceError(f"{shown(url)} is no address") from None
         except (urllib3.exceptions.HTTPError, OSError) as error:
@@ -364,12 +378,6 @@ def user_agent() -> str:
     return f"gaugenn/{__version__} (census of neural networks in apps{who})"
 
 
-def file_sha256(path: Path) -> str:
-    """Digest of a file, lower-case hex."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _redirected(url: str, target: str, location: str | None, elsewhere: bool) -> str:
     """Where a redirect leads, when it may be followed."""
     to = urllib.parse.urljoin(target, location or "")
@@ -381,8 +389,8 @@ def _redirected(url: str, target: str, location: str | None, elsewhere: bool) ->
         raise SourceError(f"{where}, which is not encrypted any more")
     if new.netloc != old.netloc and not elsewhere:
         raise SourceError(f"{where}, another host, and nothing proves what that sends")
-    if is_local(to) and not is_local(url):
-        raise SourceError(f"{where}, which is this machine")
+    if _is_inside(to) and not _is_inside(url):
+        raise SourceError(f"{where}, which is in a private network")
     return to
 
 

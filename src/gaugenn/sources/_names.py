@@ -2,6 +2,9 @@
 
 import re
 
+PACKAGE_SUFFIXES = (".apk", ".xapk", ".apks", ".apkm", ".aab", ".obb", ".ipa")
+"""Of files that are packages, whatever is in them."""
+
 _PACKAGE = re.compile(r"[A-Za-z][A-Za-z0-9_]*(\.[A-Za-z0-9_]+)*")
 _LONGEST = 120
 

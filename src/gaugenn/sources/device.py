@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gaugenn.content import open_file
 from gaugenn.errors import DeviceError, SourceError, UsageError
 from gaugenn.records import AppRef
 from gaugenn.sources import _adb
 from gaugenn.sources._contract import AppQuery, AppSource, Known, Origin, SourceOptions
-from gaugenn.sources._http import file_sha256
 from gaugenn.sources._names import file_name, is_package_name, plain
 
 _LINE = re.compile(
@@ -114,13 +114,13 @@ class DeviceSource(AppSource):
         return [_Part(match[2], match[1]) for match in found]
 
     def _copy(self, part: _Part, to: Path) -> None:
-        if to.is_file() and file_sha256(to) == part.sha256:
+        if to.is_file() and open_file(to).sha256() == part.sha256:
             return
         arriving = to.with_name(to.name + ".part")
         if arriving.is_dir():
             shutil.rmtree(arriving)
         _adb.pull(self.address, part.remote, arriving)
-        if file_sha256(arriving) != part.sha256:
+        if open_file(arriving).sha256() != part.sha256:
             arriving.unlink()
             raise DeviceError(f"device {self.address}: {part.remote} arrived changed")
         arriving.replace(to)

@@ -139,6 +139,8 @@ class FDroidSource(AppSource):
         self._get(document, fresh)
         index = _object(_parsed(fresh.read_bytes(), document.name), document.name)
         fresh.replace(cached)
+        for left in self.options.cache.glob(f"fdroid-{key}-*"):
+            left.unlink()  # of an older index whose download was interrupted
         return index
 
     def _patched(self, cached: Path) -> Json | None:

@@ -8,9 +8,9 @@ from gaugenn.errors import SourceError, UsageError
 from gaugenn.records import AppRef
 from gaugenn.sources import _metadata
 from gaugenn.sources._contract import AppQuery, AppSource, SourceOptions
+from gaugenn.sources._names import PACKAGE_SUFFIXES
 
 _ZIP = b"PK\x03\x04"
-_SUFFIXES = (".apk", ".xapk", ".apks", ".apkm", ".aab", ".obb", ".ipa")
 
 
 class FolderSource(AppSource):
@@ -70,6 +70,6 @@ def _is_package(path: Path) -> bool:
         if not path.is_file():
             return False
         with path.open("rb") as file:
-            return path.suffix.lower() in _SUFFIXES or file.read(len(_ZIP)) == _ZIP
+            return path.suffix.lower() in PACKAGE_SUFFIXES or file.read(len(_ZIP)) == _ZIP
     except OSError:
         return False

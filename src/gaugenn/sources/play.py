@@ -9,19 +9,19 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from gaugenn.content import open_file
 from gaugenn.errors import MissingToolError, SourceError, TransientError, UsageError
 from gaugenn.records import AppRef
 from gaugenn.sources import _metadata
 from gaugenn.sources._contract import AppQuery, AppSource, Known, Origin, SourceOptions
-from gaugenn.sources._http import file_sha256
-from gaugenn.sources._names import file_name, is_package_name, plain
+from gaugenn.sources._names import PACKAGE_SUFFIXES, file_name, is_package_name, plain
 
 SETTINGS_VARIABLE = "GAUGENN_APKEEP_INI"
 """Environment variable with the path of apkeep's own file of accounts, where it is not in its place."""
 INSTALL = "cargo install apkeep"
 
 _STORES = ("google-play", "apk-pure")
-_SUFFIXES = (".apk", ".xapk", ".apks", ".apkm", ".obb")
+_ARRIVING = ".gaugenn-arriving-"
 _TIMEOUT_S = 3600
 _PROFILE = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LOCALE = re.compile(r"[a-z]{2,3}(_[A-Z]{2})?")
@@ -73,17 +73,21 @@ class PlaySource(AppSource):
 
     def fetch(self, ref: AppRef, into: Path) -> Path:
         """Runs apkeep in a folder of its own and takes the packages that it left there."""
-        with tempfile.TemporaryDirectory(dir=into, prefix="arriving-") as temporary:
+        for left in into.glob(f"{_ARRIVING}*"):
+            shutil.rmtree(left)
+        with tempfile.TemporaryDirectory(dir=into, prefix=_ARRIVING) as temporary:
             folder = Path(temporary)
             said = self._run(ref.reference, folder)
             found = sorted(
                 path
                 for path in folder.rglob("*")
-                if path.is_file() and not path.is_symlink() and path.suffix.lower() in _SUFFIXES
+                if path.is_file()
+                and not path.is_symlink()
+                and path.suffix.lower() in PACKAGE_SUFFIXES
             )
             if not found:
                 raise TransientError(f"apkeep brought no package of {ref.reference}: {said}")
-            digests = [file_sha256(path) for path in found]
+            digests = [open_file(path).sha256() for path in found]
             if len(found) == 1:
                 suffix = found[0].suffix.lower()
                 to = into / file_name(ref.package, ref.version_code, digests[0], suffix)
@@ -108,10 +112,10 @@ class PlaySource(AppSource):
 
     def _run(self, package: str, folder: Path) -> str:
         """Runs apkeep; gives its last line, for a message, without anything out of its accounts."""
-        choices = [f"device={self.options.device_profile}"] if self.options.device_profile else []
-        choices += [f"locale={self.options.locale}"] if self.options.locale else []
+        choices = []
         if self.address == "google-play":
-            choices.append("split_apk=true")
+            given = (("device", self.options.device_profile), ("locale", self.options.locale))
+            choices = [*(f"{key}={value}" for key, value in given if value), "split_apk=true"]
         argv = [_apkeep(), "-a", package, "-d", self.address, "-r", "1"]
         argv += ["-o", ",".join(choices)] if choices else []
         settings = os.environ.get(SETTINGS_VARIABLE)
