@@ -35,7 +35,7 @@ class Check:
 
 def doctor() -> tuple[Check, ...]:
     """Looks at the interpreter, the disk, the formats, the engines, the devices and the programs."""
-    return (_python(), *_disk(), _formats(), *_engines(), _host(), *_programs())
+    return (_python(), *_disk(), _formats(), *_engines(), _host(), _ray(), *_programs())
 
 
 def _python() -> Check:
@@ -100,4 +100,15 @@ def _programs() -> tuple[Check, ...]:
             remedy=None if there else install,
         )
         for program, lacking, install in wanted
+    )
+
+
+def _ray() -> Check:
+    if importlib.util.find_spec("ray") is not None:
+        return Check(ok=True, name="ray", found="scans can run on a Ray cluster")
+    return Check(
+        ok=False,
+        name="ray",
+        found="not installed: scans run on this machine only",
+        remedy="pip install 'gaugenn[ray]'",
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gaugenn.api._study import PathLike, census
+from gaugenn.execute.local import LocalPool
 from gaugenn.pipeline import Silent, Watcher
 from gaugenn.pipeline.crawl import CrawlResult, CrawlSettings, open_source, sources
 from gaugenn.pipeline.crawl import crawl as crawl_source
@@ -72,6 +73,7 @@ def crawl(
     with opened.exclusive():
         result = crawl_source(opened, opened_source, settings, watcher, clock)
         if scan and result.files:
-            census(opened, result.files, workers, watcher)
+            with LocalPool(workers) as pool:
+                census(opened, result.files, pool, watcher)
         opened.compact()
     return result

@@ -11,10 +11,10 @@ from gaugenn import __version__, plugins
 from gaugenn.content import open_file
 from gaugenn.errors import GaugennError, StorageFullError, TransientError, UsageError
 from gaugenn.pipeline import Watcher
-from gaugenn.pipeline.scan import as_failure
+from gaugenn.pipeline._failures import as_failure
 from gaugenn.records import AppRef, Crawl, Download
 from gaugenn.sources import AppQuery, AppSource, Clock, Known, SourceOptions
-from gaugenn.store import Study
+from gaugenn.store import Buffer, Study
 
 IN_A_ROW = 5
 """Apps that fail one after the other, each in a way that may pass, before a crawl is left for later."""
@@ -252,32 +252,37 @@ def _fetch_all(
     watcher.begin("crawl", len(todo) + done, done)
     row = transient = 0
     stopped = None
-    for ref in todo:
-        if left is not None and left <= 0:
-            stopped = f"the daily limit of {settings.daily_limit:,} is reached; go on tomorrow"
-            break
-        subject = f"{ref.source} {ref.address} {ref.reference}"
-        try:
-            files = _files(source.fetch(ref, into))
-            study.write(_download(ref, path, clock) for path in files)
-        except StorageFullError:
-            raise
-        except (GaugennError, OSError) as error:
-            failure = as_failure("crawl", subject, error)
-            if subject not in known:
-                study.write([failure])
-            watcher.step("crawl", ref.package or ref.reference, failure.message)
-            transient += failure.transient
-            row = row + 1 if isinstance(error, TransientError) else 0
-            if row >= IN_A_ROW:
-                stopped = f"{IN_A_ROW} apps in a row failed: {failure.message}"
+    with Buffer(study) as rows:
+        for ref in todo:
+            if left is not None and left <= 0:
+                stopped = f"the daily limit of {settings.daily_limit:,} is reached; go on tomorrow"
                 break
-            continue
-        row = 0
-        left = None if left is None else left - 1
-        watcher.step("crawl", ref.package or ref.reference)
+            subject, name = _subject(current, ref.reference), ref.package or ref.reference
+            try:
+                rows.add([_download(ref, path, clock) for path in _files(source.fetch(ref, into))])
+            except StorageFullError:
+                raise
+            except (GaugennError, OSError) as error:
+                failure = as_failure("crawl", subject, error)
+                if subject not in known:
+                    rows.add([failure])
+                watcher.step("crawl", name, failure.message)
+                transient += failure.transient
+                row = row + 1 if isinstance(error, TransientError) else 0
+                if row >= IN_A_ROW:
+                    stopped = f"{IN_A_ROW} apps in a row failed: {failure.message}"
+                    break
+                continue
+            row = 0
+            left = None if left is None else left - 1
+            watcher.step("crawl", name)
     watcher.end("crawl")
     return (stopped, transient)
+
+
+def _subject(current: Crawl, reference: str) -> str:
+    """Of a failure; the view `failures` puts the same together out of `downloads`."""
+    return f"{current.source} {current.address} {reference}"
 
 
 def _todo(study: Study, current: Crawl) -> tuple[list[AppRef], int]:
@@ -339,7 +344,6 @@ def _result(study: Study, current: Crawl, stopped: str | None) -> CrawlResult:
     there = {d.reference for d in had}
     missing = [r for r in _references(study, current) if r not in there]
     known = _known_failures(study)
-    subjects = (f"{current.source} {current.address} {reference}" for reference in missing)
     return CrawlResult(
         snapshot=current.snapshot,
         source=current.source,
@@ -347,7 +351,7 @@ def _result(study: Study, current: Crawl, stopped: str | None) -> CrawlResult:
         signer_sha256=current.signer_sha256,
         listed=len(there) + len(missing),
         fetched=len(there),
-        failed=sum(subject in known for subject in subjects),
+        failed=sum(_subject(current, reference) in known for reference in missing),
         files=tuple(path for d in had if (path := Path(d.path)).is_file()),
         finished=current.finished_at is not None,
         stopped=stopped,
