@@ -103,6 +103,10 @@ class Draft:
         self.inputs.append(made)
         return made
 
+    def alias(self, name: str, of: str) -> None:
+        """Makes another name for the value that a name has now."""
+        self._current[name] = self.read(of)
+
     def outer(self, name: str) -> str:
         """Makes a tensor of the graph around this one known here."""
         self._current[name] = name
