@@ -174,7 +174,8 @@ def test_an_optimised_model_has_its_fused_activations_and_values() -> None:
     assert model.producer == "Paddle-Lite v2.14-rc"
     assert (first.operator, first.attributes["fused_activation"]) == ("Conv", "Clip")
     assert first.attributes["fused_max"] == 6.0
-    assert (last.operator, last.attributes) == ("Gemm", {"fused_activation": "Relu"})
+    assert last.operator == "Gemm"
+    assert last.attributes == {"fused_activation": "Relu", "keep_num_dims": 0}
     assert graph.tensors["filter"].dtype is DataType.INT8
     assert graph.tensors["matrix"].array().shape == (64, 5)
     assert (graph.inputs, graph.outputs) == (("data",), ("y",))

@@ -213,7 +213,9 @@ def _flattening(data: str, weights: str, columns: str) -> Rule:
         attributes: dict[str, AttributeValue] = dict(_fused(given))
         if rank is not None and split == rank - 1:
             return call.mapped("MatMul", attributes, data, weights, "Bias")
-        return call.mapped("Gemm", attributes, data, weights, "Bias") if split == 1 else None
+        if split != 1:
+            return None
+        return call.mapped("Gemm", {**attributes, "keep_num_dims": 0}, data, weights, "Bias")
 
     return rule
 
