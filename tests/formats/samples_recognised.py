@@ -8,7 +8,6 @@ HEADS = (
     ("rknn", b"RKNN" + bytes(4) + b"\6" + bytes(7), "Rockchip"),
     ("om", b"IMOD" + b"\0\1\0\0" + bytes(8), "DaVinci"),
     ("qnn", bytes.fromhex("00000002000000030000000000000001"), "Qualcomm"),
-    ("circle", b"\x1c\0\0\0CIR0" + bytes(8), "Samsung ONE"),
 )
 
 

@@ -11,6 +11,7 @@ from gaugenn.graph import (
     Graph,
     Layout,
     Node,
+    Quantization,
     Shape,
     Tensor,
     TensorKind,
@@ -97,9 +98,15 @@ class Draft:
         self._current[name] = name
         return name
 
-    def feed(self, name: str, dtype: DataType, shape: Shape | None) -> str:
+    def feed(
+        self,
+        name: str,
+        dtype: DataType,
+        shape: Shape | None,
+        quantization: Quantization | None = None,
+    ) -> str:
         """Adds what a caller fills."""
-        made = self._write(Tensor(name=name, dtype=dtype, shape=shape))
+        made = self._write(Tensor(name=name, dtype=dtype, shape=shape, quantization=quantization))
         self.inputs.append(made)
         return made
 
