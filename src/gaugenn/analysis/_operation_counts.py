@@ -99,8 +99,8 @@ SOURCE_PER_OUTPUT: dict[str, int] = {
         STABLEHLO_CBRT STABLEHLO_REMAINDER STABLEHLO_SCATTER STABLEHLO_SELECT
         STABLEHLO_SHIFT_LEFT
         BinaryOp Eltwise Threshold UnaryOp
-        Sqr square _div_scalar _maximum_scalar _minimum_scalar _minus_scalar _mul_scalar _plus_scalar
-        _rdiv_scalar _rminus_scalar
+        Scale Sqr square _div_scalar _maximum_scalar _minimum_scalar _minus_scalar _mul_scalar
+        _plus_scalar _rdiv_scalar _rminus_scalar
         """.split(),  # noqa: SIM905
         1,
     ),

@@ -22,7 +22,7 @@ _SAME = """
     STABLEHLO_SORT STABLEHLO_CLAMP
     Cast CopyTo Dequantize Exp Flip LRN Log MVN Noop Normalize Power Quantize Requantize ShuffleChannel
     Threshold UnaryOp
-    ChannelShuffle FakeQuantize L2Normalization NormalizeL2 Rsqrt Sqr
+    ChannelShuffle FakeQuantize L2Normalization NormalizeL2 Rsqrt Scale Sqr
     pow rsqrt scale shuffle_channel square
     _div_scalar _maximum_scalar _minimum_scalar _minus_scalar _mul_scalar _plus_scalar _power_scalar
     _rdiv_scalar _rminus_scalar rcbrt
