@@ -468,7 +468,7 @@ def test_a_blob_without_room_ends_the_scan_and_is_no_failure_of_its_package(
 
     folder = tmp_path / "s"
     with monkeypatch.context() as patch:
-        patch.setattr(api, "LocalPool", FullPool)
+        patch.setattr("gaugenn.api._study.LocalPool", FullPool)
         with pytest.raises(StorageFullError):
             api.scan([apps / "good.apk"], folder, workers=1)
     assert _ask(folder, "SELECT * FROM all_failures") == []

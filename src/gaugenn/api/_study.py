@@ -1,0 +1,123 @@
+"""A study made and continued: `study`, `scan`, `bench`."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gaugenn.execute.local import LocalPool
+from gaugenn.pipeline import Silent, Watcher
+from gaugenn.pipeline.analyse import analyse
+from gaugenn.pipeline.discover import require_paths
+from gaugenn.pipeline.measure import BenchSettings, measure, require_engines
+from gaugenn.pipeline.scan import scan as scan_paths
+from gaugenn.store import Study
+
+if TYPE_CHECKING:
+    from gaugenn.report import Summary
+
+# The report's libraries take half a second to import, so only the verbs that need them do.
+
+PathLike = Path | str
+Paths = Sequence[PathLike] | PathLike
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyResult:
+    """What a study holds after a command.
+
+    Attributes:
+        study: its folder.
+        summary: headline numbers.
+        report: the page, where one was written.
+    """
+
+    study: Path
+    summary: "Summary"
+    report: Path | None
+
+
+def study(
+    paths: Paths,
+    out: PathLike,
+    *,
+    settings: BenchSettings | None = None,
+    workers: int | None = None,
+    watcher: Watcher | None = None,
+) -> StudyResult:
+    """Packages to report: scan, analyse, benchmark, report. Finishes what an earlier call left.
+
+    Args:
+        paths: files, folders or glob patterns.
+        out: the study's folder; made where it does not exist.
+        settings: what to benchmark; None to skip the benchmark.
+        workers: processes for scanning and reading; all cores by default.
+        watcher: is told how it goes.
+
+    Raises:
+        UsageError: a path or the folder cannot be used.
+        StorageFullError: the disk is full; the same call goes on later.
+    """
+    from gaugenn import report as reporting
+
+    watcher = watcher or Silent()
+    if settings is not None:
+        require_engines(settings)
+    opened, listed = _open(paths, out)
+    with opened.exclusive():
+        _census(opened, listed, workers, watcher)
+        if settings is not None:
+            measure(opened, settings, watcher)
+        opened.compact()
+        page = reporting.write(opened, opened.path / "report.html")
+    return StudyResult(study=opened.path, summary=reporting.summary(opened), report=page)
+
+
+def scan(
+    paths: Paths,
+    out: PathLike,
+    *,
+    workers: int | None = None,
+    watcher: Watcher | None = None,
+) -> StudyResult:
+    """Packages to rows: find, read and count every model. See `study` for arguments and errors."""
+    from gaugenn import report as reporting
+
+    opened, listed = _open(paths, out)
+    with opened.exclusive():
+        _census(opened, listed, workers, watcher or Silent())
+        opened.compact()
+    return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
+
+
+def bench(
+    folder: PathLike, settings: BenchSettings, *, watcher: Watcher | None = None
+) -> StudyResult:
+    """Runs the study's models with the installed engines; launches that are there are not repeated.
+
+    Raises:
+        StoreError: the folder is no study.
+    """
+    from gaugenn import report as reporting
+
+    require_engines(settings)
+    opened = Study(Path(folder))
+    with opened.exclusive():
+        measure(opened, settings, watcher or Silent())
+        opened.compact()
+    return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
+
+
+def _open(paths: Paths, out: PathLike) -> tuple[Study, list[PathLike]]:
+    """The study to write to, made only when the paths can be used."""
+    listed = [paths] if isinstance(paths, str | Path) else list(paths)
+    require_paths(listed)
+    return Study.create(Path(out)), listed
+
+
+def _census(
+    opened: Study, paths: Iterable[PathLike], workers: int | None, watcher: Watcher
+) -> None:
+    with LocalPool(workers) as pool:
+        scan_paths(paths, opened, pool, watcher)
+        analyse(opened, pool, watcher)
