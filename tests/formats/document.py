@@ -90,7 +90,7 @@ def _extension_table() -> str:
         "|---|---|---|",
     ]
     for since, group in (("2021", _candidates.HISTORIC), ("later", _candidates.ADDED)):
-        for suffix in sorted(group, key=lambda each: each.strip("._")):
+        for suffix in sorted(group, key=lambda each: (each.strip("._"), each)):
             found = [
                 reader.title
                 for reader in readers().values()

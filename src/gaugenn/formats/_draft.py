@@ -1,7 +1,7 @@
 """Putting a graph together node by node, for formats whose nodes name what they take and make."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gaugenn.errors import FormatError
 from gaugenn.formats._names import TensorNames
@@ -86,14 +86,7 @@ class Draft:
     def own(self, tensor: Tensor) -> str:
         """Adds a weight under its name, or the name with a number where it is taken."""
         name = self._names.unique(tensor.name)
-        renamed = Tensor(
-            name=name,
-            dtype=tensor.dtype,
-            shape=tensor.shape,
-            data=tensor.data,
-            kind=TensorKind.CONSTANT,
-            quantization=tensor.quantization,
-        )
+        renamed = replace(tensor, name=name, kind=TensorKind.CONSTANT)
         self.tensors[name] = renamed
         self._current[name] = name
         return name
@@ -205,14 +198,7 @@ class Draft:
         if name in self.tensors:
             name = self._names.unique(name)
         self._names.take(name)
-        self.tensors[name] = Tensor(
-            name=name,
-            dtype=tensor.dtype,
-            shape=tensor.shape,
-            data=tensor.data,
-            kind=tensor.kind,
-            quantization=tensor.quantization,
-        )
+        self.tensors[name] = replace(tensor, name=name)
         self._current[source] = name
         self._unused[name] = None
         return name
