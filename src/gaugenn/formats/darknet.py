@@ -53,6 +53,7 @@ class DarknetReader(FormatReader):
     spec = "https://github.com/AlexeyAB/darknet/wiki/CFG-Parameters-in-the-different-layers"
     suffixes = (".cfg",)
     weights_suffixes = (".weights",)
+    magics = ((0, b"[net]"), (0, b"[network]"))
 
     def sniff(self, name: str, head: bytes) -> bool:
         """By the first section, and an option in it that says how large the input is."""

@@ -39,6 +39,7 @@ class OpenVinoReader(FormatReader):
     spec = "https://docs.openvino.ai/2026/documentation/openvino-ir-format.html"
     suffixes = (".xml",)
     weights_suffixes = (".bin",)
+    magics = ((0, b'<?xml version="1.0"'), (0, b"<net name="))
 
     def sniff(self, name: str, head: bytes) -> bool:
         """By the outermost element, which has a version and begins with its layers."""

@@ -33,6 +33,7 @@ class PaddleLiteReader(FormatReader):
         "framework.fbs"
     )
     suffixes = (".nb",)
+    magics = ((0, b"\2\0v"),)  # the version, and the text that names the optimiser's
 
     def sniff(self, name: str, head: bytes) -> bool:
         """By the version's text and what follows from the sizes behind it."""

@@ -32,6 +32,7 @@ class TensorFlowJsReader(FormatReader):
     title = "TensorFlow.js"
     spec = "https://github.com/tensorflow/tfjs/blob/master/tfjs-core/src/io/types.ts"
     suffixes = (".json",)
+    magics = ((0, b'{"format"'), (0, b'{"modelTopology"'))
 
     def sniff(self, name: str, head: bytes) -> bool:
         """By the first key, and what the topology begins with."""
