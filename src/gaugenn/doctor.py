@@ -10,6 +10,7 @@ from gaugenn.devices.host import HostDevice
 from gaugenn.engines import Engine
 from gaugenn.engines._environments import cache_folder, find
 from gaugenn.formats import readers
+from gaugenn.sources import _adb, play
 
 ROOM_WANTED_BYTES = 2 << 30
 """Free disk that the default engines and a small study need."""
@@ -33,8 +34,8 @@ class Check:
 
 
 def doctor() -> tuple[Check, ...]:
-    """Looks at the interpreter, the disk, the formats, the engines and the devices."""
-    return (_python(), *_disk(), _formats(), *_engines(), _host(), _ray())
+    """Looks at the interpreter, the disk, the formats, the engines, the devices and the programs."""
+    return (_python(), *_disk(), _formats(), *_engines(), _host(), _ray(), *_programs())
 
 
 def _python() -> Check:
@@ -83,6 +84,23 @@ def _host() -> Check:
     memory = "" if info.memory_bytes is None else f", {info.memory_bytes / 2**30:.0f} GiB"
     found = f"{info.processor_model}, {info.logical_cores} cores{memory}, {info.operating_system}"
     return Check(ok=True, name="device host", found=found)
+
+
+def _programs() -> tuple[Check, ...]:
+    """Programs that sources of packages run."""
+    wanted = (
+        ("adb", "packages of a device cannot be fetched", _adb.INSTALL),
+        ("apkeep", "packages of Google Play cannot be fetched", play.INSTALL),
+    )
+    return tuple(
+        Check(
+            ok=(there := shutil.which(program)) is not None,
+            name=program,
+            found=there or f"not installed: {lacking}",
+            remedy=None if there else install,
+        )
+        for program, lacking, install in wanted
+    )
 
 
 def _ray() -> Check:
