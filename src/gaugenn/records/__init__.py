@@ -56,10 +56,14 @@ from gaugenn.records._profile import (
     Profile,
     ProfileMethod,
 )
+from gaugenn.records._sources import AppRef, Crawl, Download
 
 __all__ = [
     "App",
     "AppFile",
+    "AppRef",
+    "Crawl",
+    "Download",
     "ElementShare",
     "EngineOffers",
     "Environment",
