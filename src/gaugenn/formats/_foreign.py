@@ -69,6 +69,8 @@ _MAGICS: tuple[tuple[int, bytes, str], ...] = (
     (257, b"ustar", "a tar archive"),
     (0, b"bplist", "a binary property list"),
     (0, b"-----BEGIN ", "a PEM key or certificate"),
+    (64, b"\xef\xbe\xad\xde", "the weights of a Core ML program"),
+    (28, b"\x07\0\0\0\0\0\0\0generic", "the description of a compiled Core ML model"),
 )
 """(offset, bytes, what it is). **Source:** the formats' own specifications, as collected in
 https://www.iana.org/assignments/media-types and https://source.android.com/docs/core/runtime/dex-format.
