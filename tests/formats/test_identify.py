@@ -176,12 +176,20 @@ def test_reading_what_is_no_model_says_what_it_is() -> None:
         (
             "graph.pbtxt",
             b'input_stream: "x"\nnode {\n  calculator: "FlowLimiterCalculator"\n}\n',
-            "a MediaPipe graph, a pipeline of calculators around models that lie elsewhere",
+            "a MediaPipe graph of 1 calculators: FlowLimiterCalculator",
         ),
         (
-            "graph.pb",
-            b"\n\x1f\x12\x15FlowLimiterCalculator\x1a\x05image",
-            "a MediaPipe graph, a pipeline of calculators around models that lie elsewhere",
+            "graph.binarypb",
+            b"\n\x1e\x12\x15FlowLimiterCalculator\x1a\x05image"
+            b"\n\x1c\x12\x13InferenceCalculator\x1a\x05image"
+            b"\n\x27\x12\x13InferenceCalculator:\x10\x12\x0ea/face.tflite.",
+            "a MediaPipe graph of 3 calculators: InferenceCalculator (2), FlowLimiterCalculator; "
+            "it names a/face.tflite",
+        ),
+        (
+            "trace.binarypb",
+            b"\n\x20\x08\x81\x02\x10\x00\x1a\x15FlowLimiterCalculator",
+            "a MediaPipe trace, a record of how long calculators took",
         ),
         ("a.tflite", "Gr\u00fc\u00dfe\n".encode(), "text"),
         ("a.tflite", PIXEL, "a PNG image"),

@@ -28,7 +28,7 @@ Mobile Deep Neural Networks in the wild", IMC 2021, https://arxiv.org/abs/2109.1
 
 ADDED = frozenset(
     """
-    .androidmodel .caffe .circle .daq .dat .data .feathermodel .gguf .kmodel .litertlm
+    .androidmodel .binarypb .caffe .circle .daq .dat .data .feathermodel .gguf .kmodel .litertlm
     .mindir .mlmodelc .mlpackage .modle .nb .om .ort .pdiparams .proto .ptd .pte .ptl .rf
     .rpnmodel .safetensors .task .tensorflow .timfile .xnn
     """.split()  # noqa: SIM905

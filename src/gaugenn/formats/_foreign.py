@@ -8,6 +8,8 @@ import json
 import re
 import zlib
 
+from gaugenn.formats import _mediapipe
+
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _POINTER_SIZE = re.compile(rb"\nsize (\d{1,18})\n")
 
@@ -84,17 +86,6 @@ _RESOURCE_TABLE = re.compile(
 **Source:** https://android.googlesource.com/platform/frameworks/base/+/main/tools/aapt2/Resources.proto
 """
 
-_PIPELINE = re.compile(
-    rb"\n[\x80-\xff]{0,4}[\x00-\x7f](?:\n[\x00-\x7f][ -~]+)?\x12[\x00-\x7f]\w+Calculator"
-)
-_PIPELINE_TEXT = re.compile(
-    rb"^\s*(?:node\s*:?\s*\{\s*(?:name:\s*\S+\s+)?)?calculator\s*:", re.MULTILINE
-)
-"""The first node of a graph, in both forms. **Source:**
-https://github.com/google-ai-edge/mediapipe/blob/master/mediapipe/framework/calculator.proto"""
-
-_MEDIAPIPE = "a MediaPipe graph, a pipeline of calculators around models that lie elsewhere"
-
 _MARKUP = (b"<!doctype html", b"<html", b"<head", b"<body")
 _TEXT_CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1b")
 _VOCABULARY = re.compile(rb"(?:^|\n)(?:\[PAD\]|\[UNK\]|<unk>|<s>|<pad>)\r?\n")
@@ -134,8 +125,9 @@ def describe(head: bytes, size_bytes: int) -> str | None:
         return "an Android resource in protobuf form"
     if _RESOURCE_TABLE.match(head):
         return "an Android resource table in protobuf form"
-    if _PIPELINE.match(head):
-        return _MEDIAPIPE
+    pipeline = _mediapipe.recognised(head, text=False)
+    if pipeline is not None:
+        return pipeline
     if head.startswith(b"\n") and b"<unk>\x15" in head[:64]:
         return "a SentencePiece vocabulary"
     if _is_zlib(head):
@@ -150,8 +142,9 @@ def _describe_text(head: bytes, size_bytes: int) -> str:
         return "an HTML page"
     if lower.startswith((b"<?xml", b"<")):
         return "an HTML page" if b"<html" in lower else "an XML document"
-    if b"calculator" in text and b"node" in text and _PIPELINE_TEXT.search(text):
-        return _MEDIAPIPE
+    pipeline = _mediapipe.recognised(text, text=True)
+    if pipeline is not None:
+        return pipeline
     if _VOCABULARY.search(text[:512]):
         return "a vocabulary list"
     if text[:1] in (b"{", b"["):

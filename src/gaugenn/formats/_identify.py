@@ -11,7 +11,7 @@ import numpy.typing as npt
 from gaugenn import plugins
 from gaugenn.content import Content
 from gaugenn.errors import FormatError
-from gaugenn.formats import _candidates, _foreign, _wrappings
+from gaugenn.formats import _candidates, _foreign, _mediapipe, _wrappings
 from gaugenn.formats._contract import HEAD_BYTES, FormatReader, Magic
 from gaugenn.graph import Model
 from gaugenn.records import FileKind
@@ -113,6 +113,8 @@ def identify(content: Content) -> Identification:
         return Identification(kind=FileKind.MODEL, formats=claimed, nominated=True)
     model_like = _candidates.is_model_like(content.name)
     what = _foreign.describe(head, content.size_bytes)
+    if what == _mediapipe.GRAPH:
+        what = _mediapipe.describe(content)
     named = suffix is not None or model_like
     if named and (what is None or _wrappings.needs_more(head)):
         hidden = _hidden(content)
@@ -150,6 +152,8 @@ def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | N
     model_like = _candidates.is_model_like(name)
     what = _foreign.describe(head, size_bytes)
     if _wrappings.needs_more(head) and (suffix is not None or model_like):
+        return None
+    if what == _mediapipe.GRAPH and suffix is not None:
         return None
     if what is None and suffix is not None:
         return None
