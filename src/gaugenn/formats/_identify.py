@@ -168,10 +168,12 @@ def _claimants(name: str, head: bytes) -> tuple[str, ...]:
 
 
 def _may_be_half(name: str, format_: str) -> bool:
-    """Whether a file that is a model by itself may belong to a graph of its format beside it."""
-    reader = readers()[format_]
-    weights = reader.weights_suffixes
-    return not set(weights).isdisjoint(reader.suffixes) and name.lower().endswith(weights)
+    """Whether a file that is a model by itself may belong to a graph beside it.
+
+    That takes a name by which its own format goes and some format's weights do.
+    """
+    halves = set(readers()[format_].suffixes).intersection(_weights_suffixes())
+    return name.lower().endswith(tuple(halves))
 
 
 def is_nominated(name: str) -> bool:
