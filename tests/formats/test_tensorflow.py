@@ -409,3 +409,57 @@ def test_a_table_that_is_compressed_is_named_and_refused() -> None:
     data[end] = 1
     with pytest.raises(UnsupportedFormatError, match="Snappy"):
         readers()["tensorflow_checkpoint"].read(from_bytes("m.index", bytes(data)))
+
+
+@pytest.mark.parametrize(
+    ("made", "sizes"),
+    [
+        ([node("y", "Rsqrt", ["x"])], (1, 4, 6, 3)),
+        ([node("y", "Square", ["x"])], (1, 4, 6, 3)),
+        ([node("y", "ZerosLike", ["x"])], (1, 4, 6, 3)),
+        ([node("m", "Rsqrt", ["x"]), node("y", "SquaredDifference", ["x", "m"])], (1, 4, 6, 3)),
+        ([node("y", "FloorDiv", ["x", "x"])], (1, 4, 6, 3)),
+        ([node("y", "NotEqual", ["x", "x"])], (1, 4, 6, 3)),
+        ([node("y", "Pack", ["x", "x"], axis=number(3, 1))], (1, 2, 4, 6, 3)),
+        ([node("y", "Unpack", ["x"], axis=number(3, 2), num=number(3, 6))], (1, 4, 3)),
+        ([node("y", "Rank", ["x"])], ()),
+        (
+            [integers("a", 1, 2), node("y", "All", ["x", "a"], keep_dims=number(5, 1))],
+            (1, 1, 1, 3),
+        ),
+        ([integers("a", 1, 2), node("y", "Any", ["x", "a"])], (1, 3)),
+        ([integers("a", 1), node("y", "ReverseV2", ["x", "a"])], (1, 4, 6, 3)),
+        (
+            [
+                integers("b", 2, 2),
+                node("p", "Const", value=block(8, tensor(np.zeros((2, 2), int)))),
+                node("y", "SpaceToBatchND", ["x", "b", "p"]),
+            ],
+            (4, 2, 3, 3),
+        ),
+        (
+            [
+                integers("b", 0, 1, 0, 0),
+                integers("e", 1, 4, 6, 3),
+                integers("t", 1, 1, 1, 1),
+                node("y", "StridedSlice", ["x", "b", "e", "t"], shrink_axis_mask=number(3, 1)),
+            ],
+            (3, 6, 3),
+        ),
+        (
+            [
+                node("d", "Const", value=block(8, tensor(np.array(9)))),
+                node("y", "OneHot", ["x", "d"], axis=number(3, -1)),
+            ],
+            (1, 4, 6, 3, 9),
+        ),
+    ],
+)
+def test_operators_by_tensorflows_own_names_have_shapes_and_costs(
+    made: list[bytes], sizes: tuple[int, ...]
+) -> None:
+    model = graph(X, *made)
+    assert infer_shapes(model).shape("y") == sizes
+    record, layers = summarise(model, model_sha256="0" * 64, size_bytes=1)
+    assert record.uncounted_nodes == 0
+    assert all(layer.output_shape is not None for layer in layers)

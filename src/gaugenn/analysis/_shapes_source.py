@@ -192,7 +192,8 @@ RULES: dict[str, Rule] = {
     "GLU": _halved,
     "MultiHeadAttention": _multi_head,
 }
-"""Rules by source operator: TensorFlow Lite's in capitals, ncnn's in camel case.
+"""Rules by source operator: TensorFlow Lite's in capitals (TensorFlow's under the same names, see
+`_node_view.source_kind`), ncnn's in camel case.
 
 **Source:** https://github.com/google-ai-edge/LiteRT/tree/main/tflite/kernels and
 https://github.com/Tencent/ncnn/blob/master/docs/developer-guide/operators.md
