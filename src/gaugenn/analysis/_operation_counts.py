@@ -105,6 +105,7 @@ SOURCE_PER_OUTPUT: dict[str, int] = {
     **dict.fromkeys(
         """
         FLOOR_DIV FLOOR_MOD RELU_0_TO_1 RSQRT SQUARED_DIFFERENCE STABLEHLO_CLAMP STABLEHLO_RSQRT
+        XNNReciprocalSquareRoot
         """.split(),  # noqa: SIM905
         2,
     ),
@@ -140,7 +141,7 @@ SOURCE_FREE = frozenset(
     STABLEHLO_DYNAMIC_UPDATE_SLICE STABLEHLO_GATHER STABLEHLO_IOTA STABLEHLO_PAD STABLEHLO_RESHAPE
     STABLEHLO_RNG_BIT_GENERATOR STABLEHLO_SLICE STABLEHLO_TRANSPOSE
     Cast CopyTo Crop Dequantize Diag Flip Fold Noop Padding Permute PriorBox Quantize Reorg Requantize
-    ShuffleChannel Slice Tile Unfold
+    ShuffleChannel Slice Tile Unfold XNNConvert
     """.split()  # noqa: SIM905
 )
 """Like `FREE`."""

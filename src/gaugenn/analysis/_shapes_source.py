@@ -21,7 +21,7 @@ _SAME = """
     STABLEHLO_CBRT STABLEHLO_CONVERT STABLEHLO_RSQRT STABLEHLO_SCATTER STABLEHLO_DYNAMIC_UPDATE_SLICE
     STABLEHLO_SORT STABLEHLO_CLAMP
     Cast CopyTo Dequantize Exp Flip LRN Log MVN Noop Normalize Power Quantize Requantize ShuffleChannel
-    Threshold UnaryOp
+    Threshold UnaryOp XNNConvert XNNReciprocalSquareRoot
 """
 
 _BROADCAST = """
