@@ -97,8 +97,8 @@ class GgufReader(FormatReader):
     `Q4_0` and `Q8_0` are blocks of integers with a scale each, and are given so, the scales in a tensor
     of their own. Other block types (with minima, or scales of scales) have no such form: their bytes
     are given as they stand, under the true shape, with an unknown element type and the remark
-    `weights-packed`; digests and counts hold for them, statistics of values do not. `tensor_type.<TYPE>`
-    in the metadata counts the tensors of each type. A file without tensors has the remark
+    `weights-packed`; digests and counts hold for them, statistics of values do not. In the metadata
+    `tensor_type.<TYPE>` counts the tensors of each type. A file without tensors has the remark
     `vocabulary-only`.
     """
 
