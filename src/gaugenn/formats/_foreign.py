@@ -70,6 +70,11 @@ _MAGICS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"MSCF", "a cabinet archive"),
     (257, b"ustar", "a tar archive"),
     (0, b"bplist", "a binary property list"),
+    (0, b"\x9b\xc1\x3a\xfe", "a keyboard dictionary"),
+    (0, b"\\fsa", "a dictionary as a finite-state automaton"),
+    (0, b"pro\x00", "an Android compilation profile"),
+    (0, b"prm\x00", "an Android compilation profile"),
+    (2, b"\xda\x27", "data of the ICU library"),
     (0, b"-----BEGIN ", "a PEM key or certificate"),
     (64, b"\xef\xbe\xad\xde", "the weights of a Core ML program"),
     (28, b"\x07\0\0\0\0\0\0\0generic", "the description of a compiled Core ML model"),
@@ -87,6 +92,10 @@ _RESOURCE_TABLE = re.compile(
 """
 
 _MARKUP = (b"<!doctype html", b"<html", b"<head", b"<body")
+_OPENCV = re.compile(rb"<opencv_storage>|^%YAML[: ]1\.0|!!opencv-")
+"""**Source:** https://docs.opencv.org/4.x/da/d56/group__core__xml.html"""
+_TOKENIZER = re.compile(rb'"(?:added_tokens|tokenizer_class|do_lower_case)"\s*:')
+"""**Source:** https://huggingface.co/docs/tokenizers/index"""
 _TEXT_CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1b")
 _VOCABULARY = re.compile(rb"(?:^|\n)(?:\[PAD\]|\[UNK\]|<unk>|<s>|<pad>)\r?\n")
 
@@ -140,6 +149,8 @@ def _describe_text(head: bytes, size_bytes: int) -> str:
     lower = text[:256].lower()
     if lower.startswith(_MARKUP):
         return "an HTML page"
+    if _OPENCV.search(text[:512]):
+        return "an OpenCV storage, such as a cascade of features"
     if lower.startswith((b"<?xml", b"<")):
         return "an HTML page" if b"<html" in lower else "an XML document"
     pipeline = _mediapipe.recognised(text, text=True)
@@ -147,6 +158,8 @@ def _describe_text(head: bytes, size_bytes: int) -> str:
         return pipeline
     if _VOCABULARY.search(text[:512]):
         return "a vocabulary list"
+    if text[:1] == b"{" and _TOKENIZER.search(text):
+        return "the settings of a tokenizer"
     if text[:1] in (b"{", b"["):
         whole = len(head) == size_bytes
         return "JSON that describes no known model" if _is_json(text, whole=whole) else "text"

@@ -1,6 +1,7 @@
 """What a file is, from its bytes: which reader may read it, or why none does."""
 
 import math
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -11,7 +12,7 @@ import numpy.typing as npt
 from gaugenn import plugins
 from gaugenn.content import Content
 from gaugenn.errors import FormatError
-from gaugenn.formats import _candidates, _foreign, _mediapipe, _wrappings
+from gaugenn.formats import _candidates, _foreign, _mediapipe, _parts, _wrappings
 from gaugenn.formats._contract import HEAD_BYTES, FormatReader, Magic
 from gaugenn.graph import Model
 from gaugenn.records import FileKind
@@ -54,7 +55,8 @@ class Identification:
         entropy_bits: bits per byte, measured where a nominated file is neither claimed nor known to
             be something else.
         wrapping: what is around the model, the outermost first: `gzip`, `xor-0x5a`, `base64`,
-            `offset-64`, `gzip+xor-0x5a`; None for a plain file.
+            `offset-64`, `gzip+xor-0x5a`, `parts-3` (the first of three files that are one); None for
+            a plain file.
         inner: the model without its wrapping; None for a plain file, and where only a head was seen.
     """
 
@@ -95,7 +97,11 @@ def identify(content: Content) -> Identification:
     indistinguishable from random; see `FileKind`.
     """
     head = content.head(HEAD_BYTES)
-    early = identify_head(content.name, head, content.size_bytes)
+    if _parts.part_of(content.file_name) is not None:
+        found = _part(content, head)
+        if found is not None:
+            return found
+    early = _early(content.name, head, content.size_bytes)
     if early is not None:
         return early if early.wrapping is None else _unwrapped(content, head, early)
     suffix = _candidates.nomination(content.name, _suffixes())
@@ -138,6 +144,17 @@ def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | N
     Returns:
         The same as `identify` would, or None where that needs the whole file or its neighbours.
     """
+    part = _parts.part_of(posixpath.basename(name))
+    if part is not None and (
+        _claimants(name, head)
+        or _candidates.nomination(part.stem, _suffixes()) is not None
+        or _candidates.is_model_like(part.stem)
+    ):
+        return None
+    return _early(name, head, size_bytes)
+
+
+def _early(name: str, head: bytes, size_bytes: int) -> Identification | None:
     claimed = _claimants(name, head)
     if claimed and not any(_may_be_half(name, format_) for format_ in claimed):
         return Identification(kind=FileKind.MODEL, formats=claimed, nominated=True)
@@ -160,6 +177,47 @@ def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | N
     if what is None and model_like and (is_random(memoryview(head)) or _may_hide(name, head)):
         return None
     return _foreign_file(suffix, what or "nothing that a reader recognises")
+
+
+def _part(content: Content, head: bytes) -> Identification | None:
+    """The first of several parts as the model that all are together, and each other one as its part.
+
+    None for a first part that is a whole model by itself, or where nobody can read the whole.
+    """
+    first = _parts.first_of(content)
+    if first is not None:
+        found = _part(first, first.head(HEAD_BYTES))
+        if found is None or found.inner is None or _claimants(content.name, head):
+            return None
+        return Identification(
+            kind=FileKind.WEIGHTS,
+            formats=found.formats,
+            reason=f"part of {first.file_name}",
+            nominated=True,
+        )
+    formats = _claimants(content.name, head)
+    whole = _parts.joined(content) if formats else None
+    if whole is None:
+        return None
+    for name in formats:
+        try:
+            readers()[name].read(content)
+        except FormatError:
+            continue
+        return None
+    for name in formats:
+        try:
+            readers()[name].read(whole[0])
+        except FormatError:
+            continue
+        return Identification(
+            kind=FileKind.MODEL,
+            formats=(name,),
+            nominated=True,
+            wrapping=f"parts-{whole[1]}",
+            inner=whole[0],
+        )
+    return None
 
 
 def _claimants(name: str, head: bytes) -> tuple[str, ...]:

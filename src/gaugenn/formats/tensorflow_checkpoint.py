@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from gaugenn.content import Content
 from gaugenn.errors import FormatError
-from gaugenn.formats._contract import FormatReader
+from gaugenn.formats._contract import FormatReader, Magic
 from gaugenn.formats._tensorflow_bundle import Bundle, looks_like_index
 from gaugenn.formats._weights_only import weights_model
 from gaugenn.graph import DataType, Model, Tensor, TensorKind
@@ -28,6 +28,7 @@ class TensorFlowCheckpointReader(FormatReader):
     )
     suffixes: ClassVar[tuple[str, ...]] = (".index",)
     weights_suffixes: ClassVar[tuple[str, ...]] = (".data-00000-of-00001",)
+    magics: ClassVar[tuple[Magic, ...]] = ((0, bytes(2)),)  # an empty key comes first
 
     def sniff(self, name: str, head: bytes) -> bool:
         """A table whose first entry is a checkpoint's header."""
