@@ -240,10 +240,12 @@ def xnn_graph(*, behind: bool = True, named: bool = False) -> bytes:
     return (header.ljust(32, b"\0") + graph).ljust(base, b"\0") + body
 
 
-def cpu_delegate(data: bytes | None = None) -> bytes:
-    """A program that XNNPACK runs as a whole."""
-    made = Program()
-    image, scores = made.tensor((1, 8, 8, 3)), made.tensor((1, 5))
+def cpu_delegate(data: bytes | None = None, plan: tuple[Program, int, int] | None = None) -> bytes:
+    """A program that XNNPACK runs as a whole; `plan` has its input and its output."""
+    if plan is None:
+        made = Program()
+        plan = (made, made.tensor((1, 8, 8, 3)), made.tensor((1, 5)))
+    made, image, scores = plan
     made.delegates.append({0: "XnnpackBackend", 1: {0: ("i8", 0), 1: ("u32", 0)}})
     made.instruction(2, {0: ("i32", 0), 1: ("[i32]", (image, scores))})
     root: Fields = {

@@ -102,6 +102,14 @@ def test_what_xnnpack_runs_is_a_graph_that_is_counted_and_no_machine_code(*, beh
     assert record.uncounted_nodes == 0
 
 
+def test_a_result_of_xnnpack_may_lie_where_another_value_was() -> None:
+    made = Program()
+    image, scores = made.tensor((1, 8, 8, 3), place=64), made.tensor((1, 5), place=64)
+    found = read(cpu_delegate(plan=(made, image, scores)))
+    node = found.graphs[0].nodes[0]
+    assert (node.inputs, node.outputs) == (("value_0",), ("value_1",))
+
+
 def test_weights_of_xnnpack_that_the_program_keeps_by_name_may_be_absent() -> None:
     model = read(cpu_delegate(xnn_graph(named=True)))
     assert model.notes == ("weights-absent",)

@@ -146,8 +146,10 @@ class _Program:
             )
         return self._data[start : start + size]
 
-    def inside(self, delegate: Table) -> int | None:
-        """The graph that a delegate runs, by its index in the model; None for machine code."""
+    def inside(self, delegate: Table) -> tuple[int, int] | None:
+        """The graph that a delegate runs, by its index in the model, and the number of its inputs;
+        None for machine code.
+        """
         processed = delegate.table(1)
         if delegate.string(0) != xnnpack.DELEGATE or processed is None:
             return None
@@ -158,7 +160,7 @@ class _Program:
                 return None
             graph = xnnpack.read_graph(data, self.root.buffer.name, self._named_data, self.notes)
             self._inner[place] = graph
-        return self._first + list(self._inner).index(place)
+        return self._first + list(self._inner).index(place), len(self._inner[place].inputs)
 
     def _delegate_data(self, location: int, index: int) -> memoryview | None:
         """In the program, or in a segment of its own."""
@@ -413,16 +415,21 @@ class _Plan:
         )
         return name
 
-    def _delegate(self, name: str, inside: int | None, arguments: tuple[int, ...]) -> None:
+    def _delegate(
+        self, name: str, inside: tuple[int, int] | None, arguments: tuple[int, ...]
+    ) -> None:
         """Arguments are what the delegate reads, then what it writes."""
         data = [item for index in arguments for item in self._members(index)]
-        first = next((at for at, i in enumerate(data) if not self._is_ready(i)), len(data))
+        if inside is None:
+            first = next((at for at, i in enumerate(data) if not self._is_ready(i)), len(data))
+        else:
+            first = inside[1]
         self._spend(len(data))
         attributes: dict[str, AttributeValue] = {}
         if inside is None:
             self._notes.add("accelerator-blob")
         else:
-            attributes["function"] = GraphReference(inside)
+            attributes["function"] = GraphReference(inside[0])
         self._add(name, "", data[:first], data[first:], attributes)
 
     def _add(
