@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gaugenn.formats._coreml_values import Literal, ValueType
-from gaugenn.graph import ONNX_ELEMENT_TYPES, AttributeValue, DataType, Tensor
+from gaugenn.formats._operator_call import ONNX_TYPES
+from gaugenn.graph import AttributeValue, DataType, Tensor
 
 _TO_THE_END = (1 << 63) - 1
-_ONNX_NUMBERS = {dtype: number for number, dtype in ONNX_ELEMENT_TYPES.items()}
 _TYPE_NAMES = {
     "fp16": DataType.FLOAT16,
     "fp32": DataType.FLOAT32,
@@ -316,7 +316,7 @@ def _clip(low: float, high: float) -> _Rule:
 
 
 def _cast(call: Call) -> _Plan:
-    number = _ONNX_NUMBERS.get(element_type(call.text("dtype")))
+    number = ONNX_TYPES.get(element_type(call.text("dtype")))
     attributes: dict[str, AttributeValue] = {} if number is None else {"to": number}
     return _Plan(
         operator="Cast", inputs=("x",), attributes=attributes, told=("dtype",) if number else ()

@@ -22,7 +22,7 @@ from gaugenn.formats._flatbuffers import Field, FlatBuffer, Table, Tables
 from gaugenn.formats._mnn_layers import Layer, Site, float_scales, layer
 from gaugenn.formats._mnn_schema import DescriptionField, NetField, OperatorField, SubgraphField
 from gaugenn.formats._mnn_weights import WeightSource
-from gaugenn.formats._tflite_call import Call, Translation
+from gaugenn.formats._operator_call import Call, Translation
 from gaugenn.graph import (
     AttributeValue,
     DataType,
