@@ -861,6 +861,7 @@ def test_operator_and_type_numbers_agree_with_an_independent_reader() -> None:
 def test_element_types_have_onnxs_numbers() -> None:
     for dtype, number in ONNX_TYPES.items():
         unlike = {"float32": "FLOAT", "float64": "DOUBLE", "float4_e2m1fn": "FLOAT4E2M1"}
+        unlike["float8_e8m0fnu"] = "FLOAT8E8M0"
         name = unlike.get(dtype.value, dtype.value.upper())
         name = name.replace("FLOAT8_", "FLOAT8")
         assert getattr(onnx.TensorProto, name) == number
