@@ -14,17 +14,27 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
 
-@pytest.mark.parametrize("name", sorted(cli.commands))
+CONTEXT = click.Context(cli)
+
+
+def _below(group: click.Group) -> list[click.Command]:
+    found = [group.get_command(CONTEXT, name) for name in group.list_commands(CONTEXT)]
+    return [command for command in found if command is not None]
+
+
+@pytest.mark.parametrize("name", cli.list_commands(CONTEXT))
 def test_every_command_is_in_the_readme_and_has_help(name: str) -> None:
+    command = cli.get_command(CONTEXT, name)
+    assert command is not None
     assert f"`gaugenn {name}" in README
-    assert cli.commands[name].help
+    assert command.help
 
 
 def test_every_option_has_help() -> None:
-    groups: list[click.Command] = [cli]
-    while groups:
-        command = groups.pop()
-        groups += command.commands.values() if isinstance(command, click.Group) else []
+    commands: list[click.Command] = [cli]
+    while commands:
+        command = commands.pop()
+        commands += _below(command) if isinstance(command, click.Group) else []
         options = [p for p in command.params if isinstance(p, click.Option)]
         assert all(option.help for option in options), command.name
 

@@ -1,0 +1,96 @@
+"""Inference libraries: listed, installed, removed."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gaugenn import plugins
+from gaugenn.bench.plan import select_engines
+from gaugenn.engines import Engine, _environments
+from gaugenn.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """An engine and its installed versions."""
+
+    name: str
+    title: str
+    formats: tuple[str, ...]
+    processors: tuple[str, ...]
+    default_version: str
+    installed: tuple[str, ...]
+
+
+def engines_list() -> tuple[EngineInfo, ...]:
+    """Every engine, with the versions that are installed."""
+    found = _environments.installed()
+    loaded = plugins.load_all("gaugenn.engines", Engine)  # type: ignore[type-abstract]
+    return tuple(
+        EngineInfo(
+            name=name,
+            title=engine.title,
+            formats=engine.formats,
+            processors=engine.processors,
+            default_version=engine.default_version,
+            installed=tuple(i.version for i in found if i.engine == name),
+        )
+        for name, engine in loaded.items()
+    )
+
+
+def engines_named(names: Iterable[str] = ()) -> tuple[str, ...]:
+    """Engines as `name==version`: the named ones, or those that are used when nobody names one.
+
+    Raises:
+        UsageError: no such engine.
+    """
+    return tuple(engine.label for engine in select_engines(names))
+
+
+def engines_missing(names: Iterable[str] = ()) -> tuple[str, ...]:
+    """Those of the named (or default) engines that are not installed, as `name==version`.
+
+    Raises:
+        UsageError: no such engine.
+    """
+    return tuple(
+        chosen.label
+        for chosen in select_engines(names)
+        if not _environments.is_installed(chosen.engine, chosen.version)
+    )
+
+
+def engines_install(name: str) -> Path:
+    """Installs `litert` or `litert==2.3.0` from PyPI and returns its environment's folder.
+
+    Raises:
+        UsageError: no such engine or version.
+        EngineError: it was installed but cannot be imported.
+        StorageFullError: no room.
+        TransientError: the package index cannot be reached.
+    """
+    (chosen,) = select_engines([name])
+    return _environments.install(chosen.engine, chosen.version).folder
+
+
+def engines_remove(name: str) -> tuple[str, ...]:
+    """Removes `litert==2.3.0`, or every installed version of `litert`.
+
+    Returns:
+        What was removed, as `name==version`.
+
+    Raises:
+        UsageError: no such engine, or it is not installed.
+    """
+    (chosen,) = select_engines([name])
+    there = [i.version for i in _environments.installed() if i.engine == chosen.engine.name]
+    wanted = [chosen.version] if "==" in name else there
+    removed = tuple(
+        f"{chosen.engine.name}=={version}"
+        for version in wanted
+        if _environments.remove(chosen.engine, version)
+    )
+    if not removed:
+        raise UsageError(f"{name} is not installed")
+    return removed

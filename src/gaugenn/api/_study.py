@@ -1,0 +1,156 @@
+"""A study made and continued: `study`, `scan`, `bench`."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gaugenn.errors import UsageError
+from gaugenn.execute import Executor
+from gaugenn.execute.local import LocalPool
+from gaugenn.pipeline import Silent, Watcher
+from gaugenn.pipeline.analyse import analyse
+from gaugenn.pipeline.discover import require_paths
+from gaugenn.pipeline.measure import BenchSettings, measure, require_engines
+from gaugenn.pipeline.scan import scan as scan_paths
+from gaugenn.store import SharedStore, Study
+
+if TYPE_CHECKING:
+    from gaugenn.report import Summary
+
+# The report's libraries take half a second to import, so only the verbs that need them do.
+
+PathLike = Path | str
+Paths = Sequence[PathLike] | PathLike
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StudyResult:
+    """What a study holds after a command.
+
+    Attributes:
+        study: its folder.
+        summary: headline numbers.
+        report: the page, where one was written.
+    """
+
+    study: Path
+    summary: "Summary"
+    report: Path | None
+
+
+def study(
+    paths: Paths,
+    out: PathLike,
+    *,
+    settings: BenchSettings | None = None,
+    workers: int | None = None,
+    watcher: Watcher | None = None,
+) -> StudyResult:
+    """Packages to report: scan, analyse, benchmark, report. Finishes what an earlier call left.
+
+    Args:
+        paths: files, folders or glob patterns.
+        out: the study's folder; made where it does not exist.
+        settings: what to benchmark; None to skip the benchmark.
+        workers: processes for scanning and reading; all cores by default.
+        watcher: is told how it goes.
+
+    Raises:
+        UsageError: a path or the folder cannot be used.
+        StorageFullError: the disk is full; the same call goes on later.
+    """
+    from gaugenn import report as reporting
+
+    watcher = watcher or Silent()
+    if settings is not None:
+        require_engines(settings)
+    opened, listed = _open(paths, out)
+    with opened.exclusive():
+        with LocalPool(workers) as pool:
+            _census(opened, listed, pool, watcher)
+        if settings is not None:
+            measure(opened, settings, watcher)
+        opened.compact()
+        page = reporting.write(opened, opened.path / "report.html")
+    return StudyResult(study=opened.path, summary=reporting.summary(opened), report=page)
+
+
+def scan(
+    paths: Paths,
+    out: PathLike,
+    *,
+    workers: int | None = None,
+    ray: str | None = None,
+    shared: str | None = None,
+    watcher: Watcher | None = None,
+) -> StudyResult:
+    """Packages to rows: find, read and count every model.
+
+    Args:
+        paths: see `study`; with `ray`, under names that every machine of the cluster sees.
+        out: see `study`.
+        workers: see `study`; with `ray`, tasks at a time.
+        ray: address of a Ray cluster whose workers do the work: `auto`, `HOST:PORT`, `local`.
+        shared: where these workers put what they find, see `gaugenn.store.SharedStore`; the study's
+            own folder by default, which then every machine must see.
+        watcher: see `study`.
+
+    Raises:
+        UsageError: as for `study`; or `shared` without `ray`.
+        MissingToolError: Ray is not installed.
+        TransientError: the cluster or the shared store cannot be reached.
+    """
+    from gaugenn import report as reporting
+
+    if shared is not None and ray is None:
+        raise UsageError("a shared store is for the workers of a Ray cluster; name it with --ray")
+    opened, listed = _open(paths, out)
+    with opened.exclusive():
+        if ray is None:
+            with LocalPool(workers) as pool:
+                _census(opened, listed, pool, watcher or Silent())
+        else:
+            from gaugenn.execute.ray import RayPool
+
+            store = SharedStore(shared) if shared is not None else SharedStore.inside(opened)
+            with RayPool(ray, workers) as pool:
+                _census(opened, listed, pool, watcher or Silent(), store)
+        opened.compact()
+    return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
+
+
+def bench(
+    folder: PathLike, settings: BenchSettings, *, watcher: Watcher | None = None
+) -> StudyResult:
+    """Runs the study's models with the installed engines; launches that are there are not repeated.
+
+    Raises:
+        StoreError: the folder is no study.
+    """
+    from gaugenn import report as reporting
+
+    require_engines(settings)
+    opened = Study(Path(folder))
+    with opened.exclusive():
+        measure(opened, settings, watcher or Silent())
+        opened.compact()
+    return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
+
+
+def _open(paths: Paths, out: PathLike) -> tuple[Study, list[PathLike]]:
+    """The study to write to, made only when the paths can be used."""
+    listed = [paths] if isinstance(paths, str | Path) else list(paths)
+    require_paths(listed)
+    return Study.create(Path(out)), listed
+
+
+def _census(
+    opened: Study,
+    paths: Iterable[PathLike],
+    executor: Executor,
+    watcher: Watcher,
+    shared: SharedStore | None = None,
+) -> None:
+    scan_paths(paths, opened, executor, watcher, shared)
+    analyse(opened, executor, watcher, shared)

@@ -1,0 +1,29 @@
+"""`gaugenn report`."""
+
+from pathlib import Path
+
+import click
+
+from gaugenn import api
+from gaugenn.cli._output import print_table
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--to", type=click.Path(path_type=Path), metavar="FILE", help="Where to write.")
+@click.option("--figure", metavar="NAME", help="Write one figure alone; `list` names them.")
+@click.option(
+    *("--format", "form"),
+    type=click.Choice(["svg", "png", "csv", "vega"]),
+    default="svg",
+    show_default=True,
+    help="Of a single figure.",
+)
+def command(folder: Path, to: Path | None, figure: str | None, form: str) -> None:
+    """Write the report of the study in DIR, or one figure of it, and print where it is."""
+    if figure is None:
+        print(api.report(folder, to))
+    elif figure == "list":
+        print_table(("figure", "question"), list(api.figures().items()))
+    else:
+        print(api.report_figure(folder, figure, form, to))
