@@ -270,6 +270,8 @@ class _CandidateRows:
         self._files: list[AppFile] = []
         self._models: dict[str, tuple[ModelFile, ...]] = {}
         self._owners: dict[str, str] = {}
+        self._parts: dict[str, str] = {}
+        """Files that belong to a model, by path, with the path of its graph."""
 
     def look(self, member: Member) -> None:
         """Takes a member in when it is a candidate."""
@@ -287,6 +289,7 @@ class _CandidateRows:
             self._blobs.put(file.data, part.sha256)
             if file is not candidate.content:  # a model's own row is known by its path
                 self._owners[file.name] = part.model_sha256
+                self._parts[file.name] = candidate.path
         if parts:
             self._models[parts[0].model_sha256] = parts
         self._files.append(
@@ -303,15 +306,27 @@ class _CandidateRows:
             )
         )
         if parts:
-            self._owners[candidate.path] = parts[0].model_sha256
+            self._owners.setdefault(candidate.path, parts[0].model_sha256)
 
     def finished(self, app_sha256: str) -> list[Record]:
-        """All rows; a weights file now knows the model it belongs to."""
-        owned = (
-            replace(row, app_sha256=app_sha256, model_sha256=self._owners.get(row.member))
-            for row in self._files
-        )
-        return [*owned, *(part for parts in self._models.values() for part in parts)]
+        """All rows; a weights file now knows the model it belongs to.
+
+        That is only known at the end where the graph lies in another folder: a checkpoint of variables
+        reads as a model by itself before its SavedModel is seen.
+        """
+        rows: list[AppFile] = []
+        kept: set[str] = set()
+        for row in self._files:
+            owner = self._owners.get(row.member)
+            graph = self._parts.get(row.member)
+            if graph is not None and row.kind is FileKind.MODEL:
+                graph = posixpath.basename(graph)
+                row = replace(row, kind=FileKind.WEIGHTS, error=f"weights of {graph}")
+            if owner is not None:
+                kept.add(owner)
+            rows.append(replace(row, app_sha256=app_sha256, model_sha256=owner))
+        models = (parts for identity, parts in self._models.items() if identity in kept)
+        return [*rows, *(part for parts in models for part in parts)]
 
 
 def _shipped_sha256(candidate: Candidate, parts: tuple[ModelFile, ...]) -> str | None:
