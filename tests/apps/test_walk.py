@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gaugenn.apps.archive import Limits
+from gaugenn.apps.limits import Limits
 from gaugenn.apps.walk import Member, Package, open_package
 from gaugenn.content import from_bytes
 from gaugenn.errors import LimitError, PackageError
@@ -154,6 +154,18 @@ def test_members_are_counted_over_all_containers(make_zip: Make, part: Parts) ->
     data = make_zip([part(name=b"%d.zip" % i, data=inner) for i in range(3)])
     package = _open("a.zip", data, members=10)
     assert len(list(package.walk())) == 10
+    assert "limit-members" in package.notes
+
+
+def test_a_small_package_of_many_tiny_members_inside_ends_early(
+    make_zip: Make, part: Parts
+) -> None:
+    inner = make_zip([part(name=b"%d" % i, deflated=False) for i in range(1000)])
+    data = make_zip([part(name=b"%d.zip" % i, data=inner) for i in range(30)])
+    package = _open("a.zip", data, members_free=100)
+    most = 100 + len(data) // 64
+    assert most < 30_000
+    assert len(list(package.walk())) == most
     assert "limit-members" in package.notes
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from gaugenn.apps.archive import Limits
+from gaugenn.apps.limits import Limits
 from gaugenn.apps.certificate import certificate_sha256
 from gaugenn.apps.evidence import Collector
 from gaugenn.apps.manifest import Manifest, read_axml, read_plist

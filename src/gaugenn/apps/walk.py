@@ -10,7 +10,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from gaugenn.apps.archive import Account, Archive, Entry, Limits, is_zip
+from gaugenn.apps.archive import Archive, is_zip
+from gaugenn.apps.directory import Entry
+from gaugenn.apps.limits import Account, Limits
 from gaugenn.apps.manifest import Manifest, read_axml, read_proto
 from gaugenn.content import Content, from_bytes
 from gaugenn.errors import FormatError, LimitError, PackageError
@@ -116,7 +118,7 @@ class Package:
 
     def __init__(self, content: Content, limits: Limits | None = None) -> None:
         self.content = content
-        self.account = Account(limits=limits or Limits())
+        self.account = Account(limits=limits or Limits(), size_bytes=content.size_bytes)
         self.archive: Archive | None = None
         self.manifest: Manifest | None = None
         self.error: str | None = None

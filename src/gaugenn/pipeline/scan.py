@@ -48,8 +48,12 @@ PACKAGE_SUFFIXES = (".apk", ".xapk", ".apks", ".apkm", ".aab", ".obb", ".ipa")
 
 _PLAIN_SUFFIX = re.compile(r"(\.[A-Za-z0-9_-]{1,16}){1,3}")
 
-ROWS_LIMIT = 100_000
-"""Candidates kept of one package; a package with more gets the note `limit-candidates`."""
+ROWS_LIMIT = 10_000
+"""Models, weights and broken models kept of one package."""
+
+UNKNOWN_LIMIT = 1_000
+"""Files kept of one package that are only named like a model, or look encrypted. A package with more of
+either gets the note `limit-candidates`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +265,7 @@ class _CandidateRows:
         self.cut = False
         self._blobs = blobs
         self._files: list[AppFile] = []
+        self._kept = [0, 0]  # certain, doubtful
         self._models: dict[str, tuple[ModelFile, ...]] = {}
         self._owners: dict[str, str] = {}
 
@@ -272,9 +277,11 @@ class _CandidateRows:
 
     def add(self, candidate: Candidate) -> None:
         """Stores a candidate's bytes and remembers its row."""
-        if len(self._files) >= ROWS_LIMIT:
+        doubtful = candidate.kind in (FileKind.UNKNOWN, FileKind.ENCRYPTED)
+        if self._kept[doubtful] >= (UNKNOWN_LIMIT if doubtful else ROWS_LIMIT):
             self.cut = True
             return
+        self._kept[doubtful] += 1
         parts = candidate.files()
         for part, file in zip(parts, candidate.contents, strict=False):
             self._blobs.put(file.data, part.sha256)
