@@ -71,7 +71,7 @@ TABLE = {
         *(PackageKind.APK, TINY, 10, 6), notes=("odd-compression-method",)
     ),
     "packages/bundle.xapk": Expected(PackageKind.BUNDLE, "tests.androguard", 1, 26),
-    "packages/main.1.x.obb": Expected(PackageKind.OBB, members=2),
+    "packages/main.1.x.obb": Expected(PackageKind.OBB, "x", 1, members=2),
     "packages/multi_fw.apk": Expected(PackageKind.APK, "tests.androguard", 1, 15),
     "packages/truncated.apk": Expected(
         *(PackageKind.APK, "tests.androguard", 1, 12),

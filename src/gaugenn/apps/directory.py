@@ -1,7 +1,7 @@
 """The list of a zip's members: from its central directory, else from its local headers.
 
 Of a large archive only the places of the headers are kept, eight bytes a member; names and sizes are
-read again when asked for, so that a package with hundreds of thousands of members costs a few megabytes.
+read again when asked for, so that hundreds of thousands of members cost a few megabytes.
 
 **Source:** https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT sections 4.3-4.5 for all
 structures and magic numbers; integers are little-endian.
@@ -120,8 +120,7 @@ class Directory(Sequence[Entry]):
         if self._held is not None:
             return self._by_name.get(name)
         left, right = (
-            int(self._hashes.searchsorted(hash(name), side))  # type: ignore[call-overload]
-            for side in ("left", "right")
+            int(self._hashes.searchsorted(hash(name), side)) for side in ("left", "right")
         )
         found = (self[int(row)] for row in self._order[left:right])
         return next((entry for entry in found if entry.name == name), None)

@@ -198,6 +198,7 @@ class Collector:
     def __init__(self) -> None:
         self._sightings: dict[_Sighting, None] = {}
         self._class_hits: list[_ClassHit] = []
+        self.notes: tuple[str, ...] = ()
         self.failures: list[tuple[str, str]] = []
         self.class_count = 0
 

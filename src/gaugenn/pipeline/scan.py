@@ -9,7 +9,8 @@ from itertools import compress
 from pathlib import Path
 
 from gaugenn.apps.archive import is_zip
-from gaugenn.apps.scan import describe
+from gaugenn.apps.files import FileOnDisk, Files
+from gaugenn.apps.scan import describe, describe_files
 from gaugenn.apps.walk import Member, Package
 from gaugenn.content import Content, open_file
 from gaugenn.errors import (
@@ -31,7 +32,8 @@ from gaugenn.formats import (
     readers,
 )
 from gaugenn.pipeline import Watcher
-from gaugenn.pipeline.discover import FoundFile, discover
+from gaugenn.pipeline.discover import FoundApp, FoundFile, discover
+from gaugenn.pipeline.splits import join_splits
 from gaugenn.records import (
     App,
     AppFile,
@@ -140,7 +142,7 @@ def _renamed(name: str, stem: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Task:
-    found: FoundFile
+    found: FoundFile | FoundApp
     blobs: Path
 
 
@@ -174,20 +176,25 @@ def scan(paths: Iterable[Path | str], study: Study, executor: Executor, watcher:
         UsageError: a path does not exist, or the paths hold no file at all.
         StorageFullError: the study's disk is full; what was written stays.
     """
-    files: list[FoundFile] = []
+    files: list[FoundFile | FoundApp] = []
     failures: list[Failure] = []
     for item in discover(paths):
-        if isinstance(item, FoundFile) and not item.named and _is_within(item.path, study.path):
-            continue  # what the study holds was found somewhere else before
-        (files if isinstance(item, FoundFile) else failures).append(item)  # type: ignore[arg-type]
+        if isinstance(item, Failure):
+            failures.append(item)
+        elif item.named or not _is_within(item.path, study.path):
+            files.append(item)  # what the study holds was found somewhere else before
     if not files and not failures:
         raise UsageError("the given paths hold no file")
     known_apps, known_failures = _known(study)
     study.write(f for f in failures if (f.stage, f.subject) not in known_failures)
+
+    def is_known(found: FoundFile | FoundApp) -> bool:
+        return (str(found.path), found.size_bytes, found.modified_ns) in known_apps
+
     todo = [
         _Task(found=found, blobs=study.path / "blobs")
-        for found in files
-        if (str(found.path), found.size_bytes, found.modified_ns) not in known_apps
+        for found in join_splits(files, executor, is_known)
+        if not is_known(found)
     ]
     watcher.begin("scan", len(todo))
     for outcome in executor.map(_scan_file, todo):
@@ -229,8 +236,28 @@ def _known(study: Study) -> tuple[set[tuple[object, ...]], set[tuple[object, ...
     return set(apps), set(failures)
 
 
+def _scan_app(found: FoundApp, rows: "_CandidateRows") -> tuple[Record, ...]:
+    files = Files(
+        {name: FileOnDisk(path=file.path, size_bytes=file.size_bytes) for name, file in found.files}
+    )
+    described = describe_files(
+        str(found.path),
+        files,
+        PackageKind.UNPACKED if found.unpacked else PackageKind.SPLIT_SET,
+        modified_ns=found.modified_ns,
+        each=rows.look,
+        descend=_not_a_format,
+    )
+    app = described.app
+    if rows.cut:
+        app = replace(app, notes=(*app.notes, "limit-candidates"))
+    return (*rows.finished(app.app_sha256), *described.evidence, app)
+
+
 def _scan_file(task: _Task) -> tuple[Record, ...]:
     found = task.found
+    if isinstance(found, FoundApp):
+        return _scan_app(found, _CandidateRows(Blobs(task.blobs)))
     content = open_file(found.path)
     rows = _CandidateRows(Blobs(task.blobs))
     if is_package(content):

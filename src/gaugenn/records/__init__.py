@@ -28,6 +28,7 @@ from gaugenn.records._census import (
     FileKind,
     ModelFile,
     PackageKind,
+    Split,
 )
 from gaugenn.records._models import (
     ElementShare,
@@ -70,6 +71,7 @@ __all__ = [
     "QuantizationScheme",
     "Run",
     "RunStatus",
+    "Split",
     "Task",
     "TensorInfo",
     "TimingSemantics",
