@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from tests.apps.builders import Part, build_dex, build_elf, build_macho, build_zip
+from tests.apps.workshop import Workshop, missing_tools
 
 
 @pytest.fixture(scope="session")
@@ -39,3 +40,14 @@ def make_elf() -> Callable[..., bytes]:
 @pytest.fixture(scope="session")
 def make_macho() -> Callable[..., bytes]:
     return build_macho
+
+
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    missing = missing_tools()
+    if missing:
+        pytest.skip(
+            f"Android tools are missing ({', '.join(missing)}); install them with: apt-get install "
+            "aapt zipalign apksigner libsmali-java android-framework-res gcc-aarch64-linux-gnu"
+        )
+    return Workshop(tmp_path_factory.mktemp("workshop"))
