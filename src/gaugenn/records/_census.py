@@ -83,7 +83,8 @@ class App:
     splits: tuple[Split, ...] = ()
     """The app's parts beside its base, in bundles, split sets and AABs."""
     notes: tuple[str, ...] = ()
-    """What was unusual: `recovered-from-local-headers`, `fake-encryption-flag`, `limit-depth`, ..."""
+    """What was unusual: `recovered-from-local-headers`, `fake-encryption-flag`, `limit-depth`, ...; and
+    what hides code: `obfuscated-classes`, `packed-code`, `encrypted-code`."""
     error: str | None = None
 
 
