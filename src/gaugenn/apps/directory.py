@@ -154,7 +154,7 @@ class Directory(Sequence[Entry]):
         if UNKNOWN32 in (compressed, size, offset):
             extra = bytes(data[after : after + extras])
             size, compressed, offset = _zip64(extra, size, compressed, offset)
-        name = _text(bytes(data[after - names : after]))
+        name = member_name(bytes(data[after - names : after]))
         # Half the time of Entry(...)
         return tuple.__new__(
             Entry, (name, flags, method, crc, compressed, size, offset + self._shift)
@@ -168,7 +168,7 @@ class Directory(Sequence[Entry]):
             extra = bytes(data[after : after + extras])
             size, compressed, _ = _zip64(extra, size, compressed, 0)
         crc, compressed, size = self._measured.get(place, (crc, compressed, size))
-        name = _text(bytes(data[after - names : after]))
+        name = member_name(bytes(data[after - names : after]))
         return Entry(name, flags, method, crc, compressed, size, place)
 
     # Listing
@@ -336,8 +336,8 @@ class Directory(Sequence[Entry]):
         return (crc, at - start - len(inflater.unused_data), size)
 
 
-def _text(name: bytes) -> str:
-    """A member's name. Android reads UTF-8 whatever the flag; the rest is code page 437."""
+def member_name(name: bytes) -> str:
+    """A member's name, printable. Android reads UTF-8 whatever the flag; the rest is code page 437."""
     try:
         text = name.decode()
     except UnicodeDecodeError:

@@ -17,6 +17,7 @@ from gaugenn.apps.files import Container, Files
 from gaugenn.apps.limits import Account, Limits
 from gaugenn.apps.manifest import Manifest, read_axml, read_proto
 from gaugenn.apps.resources import label_of
+from gaugenn.apps.tar import Tar, is_tar
 from gaugenn.content import Content, from_bytes
 from gaugenn.errors import FormatError, LimitError, PackageError
 from gaugenn.records import PackageKind
@@ -71,7 +72,7 @@ class Member:
         path: path inside the package; nested containers are joined by `!/`.
         size_bytes: inflated size as declared.
         depth: number of containers between the package and this file.
-        container: whether it starts like a zip or gzip; its own members follow it in the walk.
+        container: whether it starts like a zip, tar or gzip; its own members follow it in the walk.
         error: why its head, or the container that it is, could not be read.
     """
 
@@ -258,7 +259,7 @@ class Package:
                 _head=head,
                 _read=_Reader(archive, entry, prefix),
             )
-            if head.startswith(_FIRST_BYTES) and (is_zip(head) or head.startswith(_GZIP_MAGIC)):
+            if _is_container(head):
                 yield from self._container(member, descend)
             else:
                 yield member
@@ -268,7 +269,7 @@ class Package:
     ) -> Iterator[Member]:
         head = read().head(HEAD_BYTES)
         member = Member(path=path, size_bytes=size, depth=depth, _head=head, _read=read)
-        if is_zip(head) or head.startswith(_GZIP_MAGIC):
+        if _is_container(head):
             yield from self._container(member, descend)
         else:
             yield member
@@ -288,14 +289,16 @@ class Package:
             yield member
             return
         prefix = member.path + JOINER
-        archive: Archive | None = None
+        archive: Container | None = None
         inner: Content | None = None
         try:
             content = member.content()
             if is_zip(member.head(16)):
-                archive = Archive(content.data, self.account)
+                archive = opened = Archive(content.data, self.account)
                 if depth == 1 and self.kind in (PackageKind.BUNDLE, PackageKind.SPLIT_SET):
-                    self._look_inside(member.path, content, archive)
+                    self._look_inside(member.path, content, opened)
+            elif is_tar(member.head(HEAD_BYTES)):
+                archive = Tar(content.data, self.account)
             else:
                 inner = self._gunzip(member, content)
         except (PackageError, LimitError) as error:
@@ -352,6 +355,11 @@ class Package:
 
 
 _FIRST_BYTES = (b"P", b"\0", b"\x1f")
+
+
+def _is_container(head: bytes) -> bool:
+    early = head.startswith(_FIRST_BYTES)
+    return (early and (is_zip(head) or head.startswith(_GZIP_MAGIC))) or is_tar(head)
 
 
 class _Reader:
