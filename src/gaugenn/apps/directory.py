@@ -113,7 +113,8 @@ class Directory(Sequence[Entry]):
         if self._held is not None:
             return self._held[index]
         at = range(len(self))[index]
-        return next(self._entries(at))
+        read = self._central_entry if at < self._local else self._local_entry
+        return read(self._places[at])
 
     def find(self, name: str) -> Entry | None:
         """The first member of that name."""
@@ -139,10 +140,10 @@ class Directory(Sequence[Entry]):
         if names < len(self):
             self.account.note("duplicate-names")
 
-    def _entries(self, first: int = 0) -> Iterator[Entry]:
-        for place in islice(self._places, first, self._local):
+    def _entries(self) -> Iterator[Entry]:
+        for place in islice(self._places, self._local):
             yield self._central_entry(place)
-        for place in islice(self._places, max(first, self._local), None):
+        for place in islice(self._places, self._local, None):
             yield self._local_entry(place)
 
     def _central_entry(self, place: int) -> Entry:
