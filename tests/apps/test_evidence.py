@@ -1,7 +1,7 @@
 """Tokens become evidence, evidence becomes verdicts, and tempting look-alikes do not."""
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -63,19 +63,17 @@ def test_every_line_is_found_alone_where_it_belongs(token: Token) -> None:
     }
 
 
-def test_every_package_with_a_line_is_judged_right() -> None:
+@pytest.mark.parametrize(
+    "cases",
+    [labelled.with_each_signature, labelled.without_each_signature],
+    ids=["with", "without"],
+)
+def test_packages_with_each_line_and_with_look_alikes_are_judged_right(
+    cases: Callable[[], Iterator[labelled.Labelled]],
+) -> None:
     wrong = [
         (case.name, found)
-        for case in labelled.with_each_signature()
-        if (found := _confirmed_in(case.build())) != case.expected
-    ]
-    assert wrong == []
-
-
-def test_no_package_with_something_like_a_line_is_taken_for_it() -> None:
-    wrong = [
-        (case.name, found)
-        for case in labelled.without_each_signature()
+        for case in cases()
         if (found := _confirmed_in(case.build())) != case.expected
     ]
     assert wrong == []
