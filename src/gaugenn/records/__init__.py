@@ -28,6 +28,7 @@ from gaugenn.records._census import (
     FileKind,
     ModelFile,
     PackageKind,
+    Split,
 )
 from gaugenn.records._models import (
     ElementShare,
@@ -74,6 +75,7 @@ __all__ = [
     "QuantizationScheme",
     "Run",
     "RunStatus",
+    "Split",
     "Task",
     "TensorInfo",
     "TimingSemantics",
