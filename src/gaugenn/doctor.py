@@ -34,7 +34,7 @@ class Check:
 
 def doctor() -> tuple[Check, ...]:
     """Looks at the interpreter, the disk, the formats, the engines and the devices."""
-    return (_python(), *_disk(), _formats(), *_engines(), _host(), _ray())
+    return (_python(), *_disk(), _formats(), *_engines(), _host(), _simulated(), _ray())
 
 
 def _python() -> Check:
@@ -83,6 +83,11 @@ def _host() -> Check:
     memory = "" if info.memory_bytes is None else f", {info.memory_bytes / 2**30:.0f} GiB"
     found = f"{info.processor_model}, {info.logical_cores} cores{memory}, {info.operating_system}"
     return Check(ok=True, name="device host", found=found)
+
+
+def _simulated() -> Check:
+    found = "runs --engine simulated in virtual time, with known truth"
+    return Check(ok=True, name="device simulated", found=found)
 
 
 def _ray() -> Check:
