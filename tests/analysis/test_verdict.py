@@ -224,6 +224,12 @@ def test_a_device_that_was_not_itself_gives_exactly_its_reason(
     assert found == Verdict(validity=Validity.SEMIVALID, reasons=(reason,))
 
 
+def test_inferences_that_resemble_their_neighbours_do_not_drift() -> None:
+    waves = [0.01 * (1 + 0.03 * (-1) ** (n // 5)) for n in range(15)]
+    slow = [1.06 * value for value in waves]
+    assert judged([run(steady_s=(*waves, *slow), process_cpu_s=0.4)] * 6).validity is Validity.VALID
+
+
 def test_different_cores_may_have_different_limits() -> None:
     both = [reading(LIMIT, 2e9, "cpu0"), reading(LIMIT, 1e9, "cpu4")]
     assert judged([state(both, both)] * 5).validity is Validity.VALID

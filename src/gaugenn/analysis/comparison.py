@@ -190,7 +190,7 @@ def took_turns(first: Sequence[tuple[int, str]], second: Sequence[tuple[int, str
     starts, others = dict(first), dict(second)
     common = sorted(starts.keys() & others.keys())
     ends = [sorted((starts[block], others[block])) for block in common]
-    ordered = all(before[1] < after[0] for before, after in pairwise(ends))
+    ordered = all(before[1] <= after[0] for before, after in pairwise(ends))
     return common if ordered and len(common) >= MINIMUM_LAUNCHES else []
 
 

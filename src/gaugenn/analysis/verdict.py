@@ -31,6 +31,8 @@ INTERVAL_WANTED = 0.10
 """Half the interval on the logarithms, where no precision was asked for."""
 DRIFT = 0.05
 """Last third's median of a launch over its first third's, minus 1; and the trend over all launches."""
+DRIFT_SCATTERS = 4.5
+"""The same difference in median absolute deviations inside the thirds: three standard deviations."""
 TREND_SCORE = 2.576
 """Of Mann and Kendall's test, in standard deviations: a chance of one in a hundred without a trend.
 
@@ -154,16 +156,24 @@ def _silent_fallback(case: Case) -> bool:
 
 
 def _not_flat(case: Case) -> bool:
-    """The warm-up gave up, or the steady inferences go on becoming slower or faster."""
+    """The warm-up gave up, or the steady inferences go on becoming slower or faster.
+
+    A difference inside what inferences that resemble their neighbours show by chance does not count.
+    """
     for timings in case.measured:
         if "not_flat" in timings.notes:
             return True
         third = len(timings.steady_s) // 3
         if third < 5:
             continue
-        early = statistics.median(timings.steady_s[:third])
-        late = statistics.median(timings.steady_s[-third:])
-        if abs(late - early) > DRIFT * early:
+        ends = (timings.steady_s[:third], timings.steady_s[-third:])
+        early, late = (statistics.median(end) for end in ends)
+        scatter = statistics.median(
+            abs(sample - level)
+            for end, level in zip(ends, (early, late), strict=True)
+            for sample in end
+        )
+        if abs(late - early) > max(DRIFT * early, DRIFT_SCATTERS * scatter):
             return True
     return False
 

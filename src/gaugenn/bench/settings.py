@@ -8,8 +8,6 @@ from gaugenn.bench.presets import DEFAULT_PRESET, Preset, preset
 from gaugenn.errors import UsageError
 from gaugenn.records import InputShape, ModelRecord, PageCache, Precision, Processor
 
-LAUNCHES_MAXIMUM = 40
-"""Launches of a job at most where a precision is asked for and nothing else is said."""
 _DIGEST = re.compile(r"[0-9a-f]{6,64}")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|min|h)")
 _DURATION_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -85,7 +83,7 @@ class BenchSettings(Experiment):
         launches: fresh processes for each job, a fixed count; None for the preset's.
         precision: launching goes on until half the interval of the median is no wider than this share
             of it (0.02: 2 %); None for a fixed count.
-        launches_minimum: with a precision, launches at least; None for the preset's.
+        launches_minimum: with a precision, launches at least; None for the preset's, and 8 or more.
         launches_maximum: with a precision, launches at most.
         budget_s: time in launches after which no further block begins.
         control: run a fixed computation in every block, to show how the device drifts.

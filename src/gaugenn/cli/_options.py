@@ -11,10 +11,10 @@ import click
 from click.core import ParameterSource
 
 from gaugenn import api
+from gaugenn.analysis.stopping import LAUNCHES_BEFORE_STOPPING, MAXIMUM_LAUNCHES
 from gaugenn.bench.placement import parse_placement
 from gaugenn.bench.presets import DEFAULT_PRESET, PRESETS
 from gaugenn.bench.settings import (
-    LAUNCHES_MAXIMUM,
     parse_duration_s,
     parse_rate_per_s,
     parse_share,
@@ -138,13 +138,13 @@ _BENCH_OPTIONS = (
         *("--minimum-launches", "launches_minimum"),
         type=click.IntRange(1, 1000),
         metavar="N",
-        help="With --precision: at least so many.",
+        help=f"With --precision: at least so many; {LAUNCHES_BEFORE_STOPPING} by default.",
     ),
     click.option(
         *("--maximum-launches", "launches_maximum"),
         type=click.IntRange(1, 1000),
         metavar="N",
-        help=f"With --precision: at most so many; {LAUNCHES_MAXIMUM} by default.",
+        help=f"With --precision: at most so many; {MAXIMUM_LAUNCHES} by default.",
     ),
     click.option(
         *("--budget", "budget_s"),

@@ -1,13 +1,13 @@
 """`gaugenn compare`."""
 
 import json
-import re
 from dataclasses import asdict
 
 import click
 
 from gaugenn import api
-from gaugenn.cli._options import printing
+from gaugenn.bench.settings import parse_share
+from gaugenn.cli._options import _parsed, printing
 from gaugenn.cli._output import Output, print_table
 from gaugenn.errors import GaugennError, StorageFullError, UsageError
 
@@ -15,31 +15,19 @@ EXIT_REGRESSION = 1
 EXIT_UNDECIDED = 4
 EXIT_NOT_COMPARED = 5
 
-_SHARE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,9})?)(%?)")
-
-
-def _share(ctx: click.Context, param: click.Parameter, value: str | float | None) -> float | None:
-    """`5%` or `0.05` as a number."""
-    if value is None or isinstance(value, float):
-        return value
-    found = _SHARE.fullmatch(value.strip())
-    if found is None:
-        raise click.BadParameter(f"{value!r} is no share; write it like 5% or 0.05", ctx, param)
-    return float(found[1]) / (100 if found[2] else 1)
-
 
 @click.command()
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
 @click.option(
     "--fail-above",
-    callback=_share,
+    type=_parsed(parse_share),
     metavar="SHARE",
     help="Exit with 1 if B is slower than A by more than this, as in 5%.",
 )
 @click.option(
     "--threshold",
-    callback=_share,
+    type=_parsed(parse_share),
     default=f"{api.COMPARISON_THRESHOLD:.0%}",
     show_default=True,
     metavar="SHARE",

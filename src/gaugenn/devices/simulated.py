@@ -47,7 +47,6 @@ class Conditions:
     """What the machine is like. Shares are 0 to 1; variations are standard deviations of logarithms.
 
     Attributes:
-        latency_s: true latency of every model; 0 for one that follows from the model's digest.
         launch_variation: between launches.
         sample_variation: inside a launch.
         autocorrelation: of neighbouring inferences.
@@ -74,7 +73,6 @@ class Conditions:
         start_s: from the start of a process to the first phase.
     """
 
-    latency_s: float = 0.0
     launch_variation: float = 0.03
     sample_variation: float = 0.02
     autocorrelation: float = 0.8

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from gaugenn.analysis.stopping import LAUNCHES_BEFORE_STOPPING, MAXIMUM_LAUNCHES
 from gaugenn.bench.placement import Placement, affinity, parse_placement
 from gaugenn.bench.plan import (
     Beside,
@@ -13,7 +14,7 @@ from gaugenn.bench.plan import (
     plan,
     select_engines,
 )
-from gaugenn.bench.settings import LAUNCHES_MAXIMUM, BenchSettings, Experiment, selects
+from gaugenn.bench.settings import BenchSettings, Experiment, selects
 from gaugenn.engines._environments import is_installed
 from gaugenn.errors import MissingToolError, UsageError
 from gaugenn.pipeline._failures import as_failure
@@ -130,6 +131,10 @@ def _all_settings(
     """
     lasts = experiment.durations()
     launches = settings.launches or settings.launches_minimum or lasts.launches
+    if settings.precision is not None and settings.launches_minimum is None:
+        # Fewer launches can look precise by luck.
+        launches = max(launches, LAUNCHES_BEFORE_STOPPING)
+        launches = min(launches, settings.launches_maximum or launches)
     made = Settings(
         processors=experiment.processors,
         precisions=experiment.precisions,
@@ -149,7 +154,7 @@ def _all_settings(
         seed=settings.seed,
     )
     if settings.precision is not None:
-        most = settings.launches_maximum or max(launches, LAUNCHES_MAXIMUM)
+        most = settings.launches_maximum or max(launches, MAXIMUM_LAUNCHES)
         made = replace(made, precision=settings.precision, launches_maximum=most)
     if experiment.sustain_s is not None:
         longer_s = experiment.sustain_s - lasts.steady_minimum_s
