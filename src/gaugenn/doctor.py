@@ -10,6 +10,7 @@ from gaugenn.devices.host import HostDevice
 from gaugenn.engines import Engine
 from gaugenn.engines._environments import cache_folder, find
 from gaugenn.formats import readers
+from gaugenn.records._environment import KEYS
 
 ROOM_WANTED_BYTES = 2 << 30
 """Free disk that the default engines and a small study need."""
@@ -34,7 +35,10 @@ class Check:
 
 def doctor() -> tuple[Check, ...]:
     """Looks at the interpreter, the disk, the formats, the engines and the devices."""
-    return (_python(), *_disk(), _formats(), *_engines(), _host(), _simulated(), _ray())
+    return (
+        *(_python(), *_disk(), _formats(), *_engines()),
+        *(_host(), _conditions(), _simulated(), _ray()),
+    )
 
 
 def _python() -> Check:
@@ -88,6 +92,16 @@ def _host() -> Check:
 def _simulated() -> Check:
     found = "runs --engine simulated in virtual time, with known truth"
     return Check(ok=True, name="device simulated", found=found)
+
+
+def _conditions() -> Check:
+    """Which keys of the environment registry the host tells, and which it does not."""
+    host = HostDevice()
+    told = {reading.key for reading in (*host.info().readings, *host.conditions())}
+    untold = [key for key in KEYS if key not in told]
+    lacking = f"; it does not tell {', '.join(untold)}" if untold else ""
+    found = f"{len(told)} of {len(KEYS)} keys travel with each number{lacking}"
+    return Check(ok=True, name="conditions", found=found)
 
 
 def _ray() -> Check:

@@ -376,3 +376,10 @@ def test_every_reason_has_a_name_of_its_own_and_a_test() -> None:
     }
     assert tested == {rule.reason for rule in SEMIVALID_RULES}
     assert all(rule.meaning.endswith(".") for rule in RULES)
+
+
+def test_what_runs_beside_a_job_on_purpose_is_no_background_load() -> None:
+    busy = state([reading("cpu_busy_s", 0.0)], [reading("cpu_busy_s", 100.0)])
+    assert "background_load" in judged([busy] * 5).reasons
+    beside = dataclasses.replace(JOB, companion=f"{'b' * 64}@null==1")
+    assert judged([busy] * 5, job=beside).reasons == ()

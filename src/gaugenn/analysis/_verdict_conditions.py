@@ -26,7 +26,9 @@ BATTERY_WANTED = 0.2
 
 
 def background_load(case: Case) -> bool:
-    """Other programs had the processor."""
+    """Other programs had the processor; a companion is meant to."""
+    if case.job.companion or case.job.companion_of:
+        return False
     cores = math.inf if case.environment is None else float(case.environment.logical_cores)
     return any(_is_loaded(run, cores, case.job.threads) for run in case.runs) or _starved(case)
 
