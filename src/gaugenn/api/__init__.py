@@ -21,12 +21,22 @@ from gaugenn.api._engines import (
 )
 from gaugenn.api._export import export, exports, frame
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
-from gaugenn.api._study import StudyResult, bench, foresee, read_plan, scan, study
+from gaugenn.api._study import (
+    StudyResult,
+    bench,
+    foresee,
+    rate_launches,
+    read_plan,
+    scan,
+    study,
+    sustained_launches,
+)
 from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
 from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.inspect import Inspection, inspect
+from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
 from gaugenn.records import InputShape
 
 __all__ = [
@@ -40,7 +50,9 @@ __all__ = [
     "InputShape",
     "Inspection",
     "ModelComparison",
+    "RateLaunch",
     "StudyResult",
+    "SustainedLaunch",
     "bench",
     "compare",
     "doctor",
@@ -56,10 +68,12 @@ __all__ = [
     "frame",
     "inspect",
     "query",
+    "rate_launches",
     "read_plan",
     "report",
     "report_figure",
     "scan",
     "study",
+    "sustained_launches",
     "write_csv",
 ]
