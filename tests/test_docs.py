@@ -8,6 +8,7 @@ import pytest
 from benchmarks import evidence
 
 from gaugenn import api, report
+from gaugenn.analysis.verdict import RULES
 from gaugenn.cli import cli
 from gaugenn.store import TABLES, Study
 
@@ -76,3 +77,10 @@ def test_links_between_documents_lead_somewhere() -> None:
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_every_verdict_rule_and_exchange_form_is_documented() -> None:
+    text = (ROOT / "docs/measuring.md").read_text()
+    rows = [f"| `{r.reason}` | {r.validity} | {r.meaning} |" for r in RULES]
+    assert [row for row in rows if row not in text] == []
+    assert [form for form in api.exports() if f"| `{form}` |" not in text] == []

@@ -244,8 +244,19 @@ def null(word: str = "") -> TinyModel:
     )
 
 
-RUNNING = (null, onnx_product, tflite_sum, ncnn_product)
-REFUSED = (lambda: null("refuse"), onnx_text, tflite_custom, ncnn_unknown_layer)
+def simulated() -> TinyModel:
+    """Any file: the engine looks at its folder's name only."""
+    return TinyModel(
+        engine="simulated",
+        format="onnx",
+        files=(("m.any", b"\n"),),
+        inputs=(),
+        compute=lambda arrays: arrays,
+    )
+
+
+RUNNING = (null, simulated, onnx_product, tflite_sum, ncnn_product)
+REFUSED = (lambda: null("refuse"), simulated, onnx_text, tflite_custom, ncnn_unknown_layer)
 
 
 @pytest.fixture

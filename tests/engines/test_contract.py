@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gaugenn import plugins
-from gaugenn.engines import Engine, _wheel, _worker, load_engine
+from gaugenn.engines import Engine, _launch, _wheel, _worker, load_engine
 from gaugenn.errors import EngineError, FormatError, UsageError
 from gaugenn.records import (
     FileKind,
@@ -182,7 +182,7 @@ def test_a_default_engine_has_a_wheel_and_a_module_to_try() -> None:
 
 
 def test_the_worker_reports_exactly_the_fields_of_timings() -> None:
-    tree = ast.parse(Path(_worker.__file__).read_text())
+    tree = ast.parse(Path(_launch.__file__).read_text())
     measure = next(n for n in tree.body if getattr(n, "name", "") == "measure")
     (result,) = [n.value for n in ast.walk(measure) if isinstance(n, ast.Return)]
     assert isinstance(result, ast.Dict)

@@ -391,7 +391,7 @@ def test_every_latency_is_shown_with_n_and_interval_or_says_that_there_is_none(
         else:
             assert text.endswith("], n = 5")
     rows = {row["Model"]: row for row in texts_of(study, "latency")}
-    assert "interval wide" in rows["yolo.param"]["Reasons"]
+    assert "ci wide" in rows["yolo.param"]["Reasons"]
     assert rows["liveness.param"]["Verdict"] == "valid"
 
 

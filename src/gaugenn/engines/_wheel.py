@@ -1,13 +1,15 @@
 """What engines that are Python wheels have in common: the worker's text, command line and answer."""
 
+import ast
 import hashlib
 import inspect
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
+from types import ModuleType
 from typing import ClassVar
 
-from gaugenn.engines import Engine, _worker
+from gaugenn.engines import Engine, _launch, _worker
 from gaugenn.errors import EngineError, FormatError
 from gaugenn.records import Job, Timings, from_plain
 
@@ -22,6 +24,7 @@ class WheelEngine(Engine):
         return "\n\n".join(
             (
                 inspect.getsource(_worker),
+                _part(_launch),
                 inspect.getsource(self.adapter),
                 f"main({self.adapter.__name__})\n",
             )
@@ -43,6 +46,11 @@ class WheelEngine(Engine):
             steady_minimum_s=job.steady_minimum_s,
             launch_maximum_s=job.launch_maximum_s,
             seed=job.seed,
+            warmup_maximum_s=job.warmup_maximum_s,
+            steady_maximum_s=job.steady_maximum_s,
+            maximum_samples=job.maximum_samples,
+            page_cache=job.page_cache,
+            rate_per_s=job.rate_per_s,
         )
         return [*program, json.dumps(asdict(order), separators=(",", ":"))]
 
@@ -63,6 +71,17 @@ class WheelEngine(Engine):
         """The last phase that the worker entered."""
         phases = [line for line in stdout.splitlines() if line.startswith("gaugenn-phase ")]
         return phases[-1].split()[1] if phases and len(phases[-1].split()) == 2 else None
+
+
+def _part(module: ModuleType) -> str:
+    """A module's text without what it takes from gaugenn, which stands before it in the program."""
+    text = inspect.getsource(module)
+    lines = text.splitlines()
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.ImportFrom) and str(node.module).startswith("gaugenn"):
+            for number in range(node.lineno - 1, node.end_lineno or node.lineno):
+                lines[number] = ""
+    return "\n".join(lines)
 
 
 def _answer(stdout: str) -> tuple[str, dict[str, object]]:

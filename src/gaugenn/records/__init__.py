@@ -6,17 +6,19 @@ Units are in the names. Rows are facts as observed; means, intervals and verdict
 """
 
 from gaugenn.records._bench import (
-    Environment,
     InputShape,
     Job,
     JobRecord,
     OutputStatistics,
+    PageCache,
+    PhaseStamp,
     Precision,
     Processor,
     Run,
     RunStatus,
     Timings,
     TimingSemantics,
+    Variable,
 )
 from gaugenn.records._census import (
     App,
@@ -30,6 +32,7 @@ from gaugenn.records._census import (
     PackageKind,
     Split,
 )
+from gaugenn.records._environment import Environment, Reading
 from gaugenn.records._models import (
     ElementShare,
     LayerClass,
@@ -70,9 +73,12 @@ __all__ = [
     "ModelRecord",
     "OutputStatistics",
     "PackageKind",
+    "PageCache",
+    "PhaseStamp",
     "Precision",
     "Processor",
     "QuantizationScheme",
+    "Reading",
     "Run",
     "RunStatus",
     "Split",
@@ -80,6 +86,7 @@ __all__ = [
     "TensorInfo",
     "TimingSemantics",
     "Timings",
+    "Variable",
     "digest",
     "from_plain",
     "model_digest",

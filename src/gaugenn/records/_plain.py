@@ -8,6 +8,7 @@ import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
+from functools import cache
 
 from gaugenn.errors import FormatError
 
@@ -78,8 +79,14 @@ def _typed(hint: object, value: object, where: str, depth: int) -> object:
     raise FormatError(f"{where}: expected {hint}, found {type(value).__name__}")
 
 
+@cache
+def _hints(record: type) -> Mapping[str, object]:
+    """Types of a record's fields; resolving them takes longer than reading a row."""
+    return typing.get_type_hints(record)
+
+
 def _record(hint: type, value: Mapping[str, object], where: str, depth: int) -> object:
-    hints = typing.get_type_hints(hint)
+    hints = _hints(hint)
     defaults = {f.name for f in fields(hint) if f.default is not MISSING}
     # A row that was written before a column was added has nothing there: the default stands in.
     unset = {
