@@ -37,8 +37,8 @@ class Check:
 def doctor() -> tuple[Check, ...]:
     """Looks at the interpreter, the disk, the formats, the engines, the devices and the programs."""
     return (
-        *(_python(), *_disk(), _formats(), *_engines(), _host(), _conditions(), _ray()),
-        *_programs(),
+        *(_python(), *_disk(), _formats(), *_engines()),
+        *(_host(), _conditions(), _simulated(), _ray(), *_programs()),
     )
 
 
@@ -90,16 +90,6 @@ def _host() -> Check:
     return Check(ok=True, name="device host", found=found)
 
 
-def _conditions() -> Check:
-    """Which keys of the environment registry the host tells, and which it does not."""
-    host = HostDevice()
-    told = {reading.key for reading in (*host.info().readings, *host.conditions())}
-    untold = [key for key in KEYS if key not in told]
-    lacking = f"; it does not tell {', '.join(untold)}" if untold else ""
-    found = f"{len(told)} of {len(KEYS)} keys travel with each number{lacking}"
-    return Check(ok=True, name="conditions", found=found)
-
-
 def _programs() -> tuple[Check, ...]:
     """Programs that sources of packages run."""
     wanted = (
@@ -115,6 +105,21 @@ def _programs() -> tuple[Check, ...]:
         )
         for program, lacking, install in wanted
     )
+
+
+def _simulated() -> Check:
+    found = "runs --engine simulated in virtual time, with known truth"
+    return Check(ok=True, name="device simulated", found=found)
+
+
+def _conditions() -> Check:
+    """Which keys of the environment registry the host tells, and which it does not."""
+    host = HostDevice()
+    told = {reading.key for reading in (*host.info().readings, *host.conditions())}
+    untold = [key for key in KEYS if key not in told]
+    lacking = f"; it does not tell {', '.join(untold)}" if untold else ""
+    found = f"{len(told)} of {len(KEYS)} keys travel with each number{lacking}"
+    return Check(ok=True, name="conditions", found=found)
 
 
 def _ray() -> Check:

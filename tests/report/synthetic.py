@@ -67,6 +67,10 @@ class PlantedModel:
     uncounted: int = 0
     weights: tuple[str, ...] = ()
     """Names of each node's weights, for lineage; equal names are equal weights."""
+    values: tuple[str, ...] = ()
+    """The same for their values, which another format may hold, too."""
+    scheme: QuantizationScheme | None = None
+    """The quantisation scheme where it does not follow from the weights' element type."""
 
     @property
     def sha256(self) -> str:
@@ -146,6 +150,7 @@ MODELS = (
         operators=_CLASSIFIER,
         architecture="mobilenet_v2.tflite",
         weights=("a", "b", "c", "d", "e", "f", "g", "pets"),
+        scheme=QuantizationScheme.WEIGHT_ONLY,
     ),
     PlantedModel(
         name="mobilenet_v2_int8.tflite",
@@ -168,6 +173,8 @@ MODELS = (
         ),
         operators=_CLASSIFIER,
         weights_dtype="float16",
+        weights=("i", "j"),
+        values=("i", "j"),
     ),
     PlantedModel(
         name="yolo.param",
@@ -185,6 +192,8 @@ MODELS = (
         macs=95_000_000,
         places=(("bank", "assets/id/liveness.param"),),
         operators=_DETECTOR,
+        weights=("k", "l"),
+        values=("i", "j"),
     ),
     PlantedModel(
         name="encoder.onnx",
@@ -486,7 +495,7 @@ def model_rows(model: PlantedModel) -> list[Record]:
             uncounted_nodes=model.uncounted,
             architecture_sha256=model.architecture_sha256,
             weights_sha256=sha(f"weights {model.name}"),
-            quantization=QUANTIZATION.get(model.weights_dtype),
+            quantization=model.scheme or QUANTIZATION.get(model.weights_dtype),
             quantization_granularities=("per_axis",) if model.weights_dtype == "int8" else (),
             weight_elements=(
                 ElementShare(
@@ -539,6 +548,9 @@ def model_rows(model: PlantedModel) -> list[Record]:
             output_bytes=1568,
             weights_sha256=sha(f"layer {model.weights[position]}")
             if position < len(model.weights)
+            else None,
+            weights_values_sha256=sha(f"values {model.values[position]}")
+            if position < len(model.values)
             else None,
         )
         for position, (operator, source) in enumerate(nodes)

@@ -10,7 +10,7 @@ by the softmax next to it.
 from collections import defaultdict
 from collections.abc import Iterator
 
-from gaugenn.analysis._node_view import kind_of
+from gaugenn.analysis._node_view import kind_of, source_kind
 from gaugenn.analysis.shapes import Frame, InferredShapes
 from gaugenn.graph import Graph, Layout, Model, Node
 from gaugenn.records import LayerClass
@@ -159,7 +159,7 @@ def _plain(node: Node) -> LayerClass:
     kind = kind_of(node)
     if kind:
         return _CLASSES.get(kind, LayerClass.OTHER)
-    return _SOURCE_CLASSES.get(node.source_operator, LayerClass.OTHER)
+    return _SOURCE_CLASSES.get(source_kind(node), LayerClass.OTHER)
 
 
 def _refined(

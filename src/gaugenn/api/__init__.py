@@ -26,13 +26,23 @@ from gaugenn.api._export import export, exports, frame
 from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
 from gaugenn.api._sources import SourceInfo, crawl, sources_list
-from gaugenn.api._study import StudyResult, bench, foresee, read_plan, scan, study
+from gaugenn.api._study import (
+    StudyResult,
+    bench,
+    foresee,
+    rate_launches,
+    read_plan,
+    scan,
+    study,
+    sustained_launches,
+)
 from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
 from gaugenn.pipeline.crawl import CrawlResult, CrawlSettings
 from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.inspect import Inspection, inspect
+from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
 from gaugenn.records import InputShape
 from gaugenn.sources import AppQuery
 
@@ -51,10 +61,12 @@ __all__ = [
     "InputShape",
     "Inspection",
     "ModelComparison",
+    "RateLaunch",
     "Release",
     "SnapshotDiff",
     "SourceInfo",
     "StudyResult",
+    "SustainedLaunch",
     "bench",
     "compare",
     "crawl",
@@ -76,11 +88,13 @@ __all__ = [
     "oracle",
     "profile",
     "query",
+    "rate_launches",
     "read_plan",
     "report",
     "report_figure",
     "scan",
     "sources_list",
     "study",
+    "sustained_launches",
     "write_csv",
 ]

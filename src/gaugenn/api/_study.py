@@ -15,6 +15,9 @@ from gaugenn.pipeline.analyse import analyse
 from gaugenn.pipeline.discover import require_paths
 from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.foresee import foresee as foresee_campaign
+from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
+from gaugenn.pipeline.loads import rate_launches as read_rate_launches
+from gaugenn.pipeline.loads import sustained_launches as read_sustained_launches
 from gaugenn.pipeline.measure import measure
 from gaugenn.pipeline.request import require_engines
 from gaugenn.pipeline.scan import scan as scan_paths
@@ -153,6 +156,24 @@ def foresee(folder: PathLike, settings: BenchSettings) -> Forecast:
     opened = Study(Path(folder))
     with opened.exclusive():
         return foresee_campaign(opened, settings)
+
+
+def sustained_launches(folder: PathLike) -> list[SustainedLaunch]:
+    """Every long launch of a study: first minute, throttling, steady level, curve, rank.
+
+    Raises:
+        StoreError: the folder is no study.
+    """
+    return read_sustained_launches(Study(Path(folder)))
+
+
+def rate_launches(folder: PathLike) -> list[RateLaunch]:
+    """Every launch of a study under a fixed rate: deadline misses and response times.
+
+    Raises:
+        StoreError: the folder is no study.
+    """
+    return read_rate_launches(Study(Path(folder)))
 
 
 def read_plan(path: PathLike) -> BenchSettings:

@@ -30,6 +30,7 @@ from gaugenn.records._census import (
     FileKind,
     ModelFile,
     PackageKind,
+    Split,
 )
 from gaugenn.records._environment import Environment, Reading
 from gaugenn.records._models import (
@@ -95,6 +96,7 @@ __all__ = [
     "Reading",
     "Run",
     "RunStatus",
+    "Split",
     "Task",
     "TensorInfo",
     "TimingSemantics",
