@@ -4,7 +4,7 @@ import math
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -156,7 +156,7 @@ def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | N
 
 def _early(name: str, head: bytes, size_bytes: int) -> Identification | None:
     certain = _foreign.certain(head)
-    if certain is not None and not _may_be_weights(name):
+    if certain is not None and not name.lower().endswith(_weights_suffixes()):
         return _foreign_file(_candidates.nomination(name, _suffixes()), certain)
     claimed = _claimants(name, head)
     if claimed and not any(_may_be_half(name, format_) for format_ in claimed):
@@ -425,6 +425,7 @@ def _measured(content: Content, suffix: str | None, *, suspect: bool) -> Identif
     )
 
 
+@lru_cache(maxsize=1024)
 def _foreign_file(suffix: str | None, what: str) -> Identification:
     return Identification(
         kind=FileKind.UNKNOWN,
