@@ -19,18 +19,32 @@ from gaugenn.api._engines import (
 )
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
 from gaugenn.api._study import StudyResult, bench, scan, study
+from gaugenn.api._zoo import (
+    ZOO_SIZE_GB,
+    ZooModel,
+    zoo_add,
+    zoo_build,
+    zoo_builds,
+    zoo_install,
+    zoo_list,
+    zoo_matrix,
+)
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.pipeline.measure import BenchSettings
+from gaugenn.pipeline.zoo import Built
 from gaugenn.records import InputShape
 
 __all__ = [
+    "ZOO_SIZE_GB",
     "BenchSettings",
+    "Built",
     "Check",
     "EngineInfo",
     "InputShape",
     "Inspection",
     "StudyResult",
+    "ZooModel",
     "bench",
     "doctor",
     "engines_install",
@@ -46,4 +60,10 @@ __all__ = [
     "scan",
     "study",
     "write_csv",
+    "zoo_add",
+    "zoo_build",
+    "zoo_builds",
+    "zoo_install",
+    "zoo_list",
+    "zoo_matrix",
 ]

@@ -34,6 +34,8 @@ class Engine(ABC):
     """Whether it is used when nobody names an engine."""
     needs_input_shapes: ClassVar[bool] = False
     """The library does not know the sizes of a model's inputs: the job has to give them all."""
+    source_packages: ClassVar[tuple[str, ...]] = ()
+    """Pure Python packages that it needs and that exist as source only."""
 
     @property
     def name(self) -> str:

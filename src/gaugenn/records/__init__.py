@@ -44,10 +44,14 @@ from gaugenn.records._plain import (
     from_plain,
     model_digest,
 )
+from gaugenn.records._zoo import Agreement, BuildStatus, BuiltFile, ZooBuild
 
 __all__ = [
+    "Agreement",
     "App",
     "AppFile",
+    "BuildStatus",
+    "BuiltFile",
     "ElementShare",
     "Environment",
     "Evidence",
@@ -74,6 +78,7 @@ __all__ = [
     "TensorInfo",
     "TimingSemantics",
     "Timings",
+    "ZooBuild",
     "digest",
     "from_plain",
     "model_digest",

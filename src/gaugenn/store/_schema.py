@@ -20,6 +20,7 @@ from gaugenn.records import (
     ModelFile,
     ModelRecord,
     Run,
+    ZooBuild,
 )
 
 SCHEMA_VERSION = 1
@@ -36,6 +37,7 @@ Record = (
     | Run
     | Environment
     | Failure
+    | ZooBuild
 )
 
 TABLES: Mapping[type[Record], str] = {
@@ -49,6 +51,7 @@ TABLES: Mapping[type[Record], str] = {
     JobRecord: "jobs",
     Run: "runs",
     Failure: "failures",
+    ZooBuild: "zoo_builds",
 }
 """Table of each record. A batch is made visible in this order: what is counted comes last."""
 
