@@ -15,7 +15,7 @@ from gaugenn.records import BuildStatus, BuiltFile, FileKind, ZooBuild, digest
 from gaugenn.store import Study
 from gaugenn.zoo import _build, _catalogue, _environment
 from gaugenn.zoo._build import FileFacts
-from gaugenn.zoo._order import Variant
+from gaugenn.zoo._order import WEIGHTS_SUFFIXES, Variant
 
 FILE_VARIANT = "file"
 """The variant of a file that a user added."""
@@ -27,6 +27,11 @@ class Built:
 
     record: ZooBuild
     folder: Path
+
+    @property
+    def accepted(self) -> bool:
+        """Whether there are files that may be run."""
+        return self.record.status is BuildStatus.ACCEPTED
 
     @property
     def files(self) -> tuple[Path, ...]:
@@ -67,6 +72,8 @@ def build_models(
             raise UsageError(f"there is no exporter for {name!r}; there are: {', '.join(known)}")
     if weights is not None and len(chosen) != 1:
         raise UsageError("--weights fits one model: name it")
+    if weights is not None and weights.suffix not in WEIGHTS_SUFFIXES:
+        raise UsageError(f"{weights}: weights are read from {' and '.join(WEIGHTS_SUFFIXES)} only")
     wanted = _build.wanted_builds(
         chosen,
         formats or known,
@@ -97,6 +104,30 @@ def built_models(names: Sequence[str] = ()) -> tuple[Built, ...]:
     if not names or "all" in names:
         wanted |= added
     return tuple(b for b in _all_built() if b.record.model in wanted)
+
+
+def models_for_study(names: Sequence[str], watcher: Watcher, *, build: bool) -> tuple[Built, ...]:
+    """Every build of models or sets, accepted or not, of which at least one can be run.
+
+    Args:
+        names: models, sets or added files.
+        watcher: is told of every build.
+        build: whether to build first what is not there; it is taken as it is otherwise.
+
+    Raises:
+        UsageError: no such model, or nothing that was asked for is built.
+        MissingToolError: something is to be built, and the exporters are not installed.
+    """
+    there = built_models(names)
+    if build:
+        files = {b.record.model for b in there if b.record.variant == FILE_VARIANT}
+        listed = [name for name in names if name not in files]
+        made = build_models(listed, watcher) if listed else ()
+        there = (*(b for b in there if b.record.variant == FILE_VARIANT), *made)
+    if not any(b.accepted for b in there):
+        wanted = " ".join(names)
+        raise UsageError(f"nothing of {wanted} is built; build it with: gaugenn zoo build {wanted}")
+    return there
 
 
 def add_file(path: Path, name: str) -> Built:

@@ -128,6 +128,7 @@ def build(
             made = _made(wanted, exporter, installation, source, started, scratch, examine)
             write_record(made, scratch)
             _supersede(made)
+            shutil.rmtree(folder, ignore_errors=True)
             scratch.rename(folder)
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
@@ -228,31 +229,40 @@ def _made(
         sources=() if source is None else tuple(map(str, paths(*source))),
         files=(),
         runtime="",
+        reference=str(_reference(started)),
         folder=str(scratch),
     )
     ended = _run(installation, order, EXPORT_LIMIT_S)
     exported = replace(started, wall_s=ended.wall_s, peak_memory_bytes=ended.peak_memory_bytes)
     if ended.failure is not None:
         return replace(exported, status=ended.failure, reason=ended.reason)
-    try:
-        names = ended.answer["files"]
-        listed = names if isinstance(names, list) else []
-        files = tuple(_built_file(scratch / "files", str(name)) for name in listed)
-        parameters = ended.answer["parameters"]
-        facts = examine(scratch / "files" / files[0].name)
-        exported = replace(
-            exported,
-            files=files,
-            parameters=parameters if isinstance(parameters, int) else None,
-            file_parameters=facts.parameters,
-            file_macs=facts.macs,
-        )
-        wrong = _wrong_inputs(wanted.model, wanted.format, facts)
-        if wrong is not None:
-            return replace(exported, status=BuildStatus.REJECTED, reason=wrong)
-        return _compared(exported, wanted, installation, order)
-    finally:
-        (scratch / _worker.REFERENCE).unlink(missing_ok=True)
+    names = ended.answer["files"]
+    listed = names if isinstance(names, list) else []
+    files = tuple(_built_file(scratch / "files", str(name)) for name in listed)
+    counted = ended.answer["parameters"]
+    facts = examine(scratch / "files" / files[0].name)
+    parameters = counted if isinstance(counted, int) else None
+    if parameters is None and source is not None:
+        parameters = source[0].parameters
+    exported = replace(
+        exported,
+        files=files,
+        parameters=parameters,
+        file_parameters=facts.parameters,
+        file_macs=facts.macs,
+    )
+    wrong = _wrong_inputs(wanted.model, wanted.format, facts)
+    if wrong is not None:
+        return replace(exported, status=BuildStatus.REJECTED, reason=wrong)
+    return _compared(exported, wanted, installation, order)
+
+
+def _reference(record: ZooBuild) -> Path:
+    """Where the seeded sample and the definition's answer lie; the same for all formats."""
+    weights = (record.weights_sha256 or "seeded")[:16]
+    folder = _environment.folder() / "references"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{record.definition_sha256[:24]}-{record.seed}-{weights}.npz"
 
 
 def _compared(

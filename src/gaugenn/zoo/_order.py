@@ -48,6 +48,7 @@ class Order:
         sources: for an exporter that starts from another format, the files of that.
         files: for a comparison, the exported files.
         runtime: for a comparison, the library.
+        reference: the file with the seeded sample and what the definition makes of it.
         folder: where results go.
     """
 
@@ -62,6 +63,7 @@ class Order:
     sources: tuple[str, ...]
     files: tuple[str, ...]
     runtime: str
+    reference: str
     folder: str
 
 

@@ -3,7 +3,8 @@
     python -I _worker.py ORDER.json
 
 The order is that of `_order.Order`; the answer is written as `answer.json` into the order's folder.
-An export also leaves `reference.npz`: the seeded sample and what the definition makes of it.
+An export from the definition also leaves the reference: the seeded sample and what the definition
+makes of it. An export from another format finds it there and does without PyTorch.
 """
 
 import importlib
@@ -18,7 +19,6 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-REFERENCE = "reference.npz"
 ANSWER = "answer.json"
 
 
@@ -36,54 +36,67 @@ def _make_gaugenn_importable() -> None:
 
 
 def export(order: Any) -> dict[str, object]:  # noqa: ANN401
-    """Builds, fills and exports the definition."""
-    import numpy as np
-
+    """Exports the definition, or the files of another format."""
     from gaugenn import plugins
     from gaugenn.zoo import _seeding
     from gaugenn.zoo._order import Variant
     from gaugenn.zoo.exporters import Export, Exporter
 
-    torch = importlib.import_module("torch")
-    torch.set_num_threads(2)
-    folder = Path(order.folder)
+    folder = Path(order.folder) / "files"
     exporter = plugins.load("gaugenn.zoo.exporters", order.format, Exporter)()  # type: ignore[type-abstract]
     samples = [
         _seeding.sample(order.inputs, order.seed, number)
         for number in range(1 + _seeding.CALIBRATION_SAMPLES)
     ]
+    module = None
+    if exporter.source is None or not Path(order.reference).is_file():
+        module = _filled(order, samples[0])
+    export_order = Export(
+        module=module,
+        inputs=order.inputs,
+        sample=samples[0],
+        calibration=samples[1:],
+        variant=Variant(order.variant),
+        sources=tuple(Path(path) for path in order.sources),
+        folder=folder,
+        stem=f"{order.model}_{order.variant}",
+    )
+    if module is None:
+        files = exporter.export(export_order)
+    else:
+        with importlib.import_module("torch").no_grad():
+            files = exporter.export(export_order)
+    for path in folder.iterdir():
+        if path not in files:
+            path.unlink()
+    counted = None if module is None else sum(int(p.numel()) for p in module.parameters())
+    return {"files": [path.name for path in files], "parameters": counted}
+
+
+def _filled(order: Any, values: Any) -> Any:  # noqa: ANN401
+    """The definition with its weights; what it makes of the values is written down."""
+    import numpy as np
+
+    from gaugenn.zoo import _seeding
+
+    torch = importlib.import_module("torch")
+    torch.set_num_threads(2)
     definitions = importlib.import_module(f"gaugenn.zoo.definitions.{order.definition}")
     module = getattr(definitions, order.model)().eval()
     if order.weights:
         _seeding.load_weights(module, Path(order.weights))
     else:
-        _seeding.seed_weights(module, samples[0], order.seed)
+        _seeding.seed_weights(module, values, order.seed)
     module.requires_grad_(False)
     with torch.no_grad():
-        found = module(*(torch.from_numpy(value) for value in samples[0]))
-        outputs = [t.numpy() for t in (found if isinstance(found, tuple) else (found,))]
-        named: dict[str, Any] = {f"input{i}": value for i, value in enumerate(samples[0])}
-        named |= {f"output{i}": value for i, value in enumerate(outputs)}
-        np.savez(folder / REFERENCE, **named)
-        files = exporter.export(
-            Export(
-                module=None if exporter.source else module,
-                inputs=order.inputs,
-                sample=samples[0],
-                calibration=samples[1:],
-                variant=Variant(order.variant),
-                sources=tuple(Path(path) for path in order.sources),
-                folder=folder / "files",
-                stem=f"{order.model}_{order.variant}",
-            )
-        )
-    for path in (folder / "files").iterdir():
-        if path not in files:
-            path.unlink()
-    return {
-        "files": [path.name for path in files],
-        "parameters": sum(int(p.numel()) for p in module.parameters()),
-    }
+        found = module(*(torch.from_numpy(value) for value in values))
+    outputs = [t.numpy() for t in (found if isinstance(found, tuple) else (found,))]
+    named: dict[str, Any] = {f"input{i}": value for i, value in enumerate(values)}
+    named |= {f"output{i}": value for i, value in enumerate(outputs)}
+    whole = Path(order.folder) / "reference.npz"
+    np.savez(whole, **named)
+    whole.replace(order.reference)
+    return module
 
 
 def compare(order: Any) -> dict[str, object]:  # noqa: ANN401
@@ -95,7 +108,7 @@ def compare(order: Any) -> dict[str, object]:  # noqa: ANN401
     from gaugenn.zoo.runtimes import Runtime
 
     runtime = plugins.load("gaugenn.zoo.runtimes", order.runtime, Runtime)()  # type: ignore[type-abstract]
-    with np.load(Path(order.folder) / REFERENCE, allow_pickle=False) as arrays:
+    with np.load(order.reference, allow_pickle=False) as arrays:
         values = _numbered(arrays, "input")
         outputs = _numbered(arrays, "output")
     found = runtime.run(order.files, order.inputs, values)

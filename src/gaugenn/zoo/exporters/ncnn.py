@@ -1,6 +1,6 @@
 """ncnn by PNNX, from TorchScript."""
 
-import importlib
+import importlib.util
 import re
 from pathlib import Path
 
@@ -28,7 +28,8 @@ class NcnnExporter(Exporter):
         source = order.folder / f"{order.stem}.pt"
         source.symlink_to(order.sources[0])
         half = 1 if order.variant is Variant.FLOAT16 else 0
-        program = Path(importlib.import_module("pnnx").__file__ or "").with_name("pnnx")
+        package = importlib.util.find_spec("pnnx")
+        program = Path((package.origin if package else None) or "pnnx").with_name("pnnx")
         run_program([str(program), str(source), f"inputshape={shapes}", f"fp16={half}"])
         graph = order.folder / f"{order.stem}.ncnn.param"
         weights = order.folder / f"{order.stem}.ncnn.bin"
