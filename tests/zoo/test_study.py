@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from gaugenn.cli import main
 from gaugenn.errors import MissingToolError, UsageError
 from gaugenn.pipeline import Silent
 from gaugenn.pipeline.zoo import build_models
+from gaugenn.records import Agreement, BuildStatus
 from gaugenn.store import Study
 from gaugenn.zoo import _build
 
@@ -120,10 +122,36 @@ def test_the_worker_answers_an_order_that_it_cannot_follow(tmp_path: Path) -> No
     assert "no plugin 'nothing'" in (tmp_path / "answer.json").read_text()
 
 
-def test_the_report_shows_the_matrix_of_a_study(tmp_path: Path, graph: Path) -> None:
-    api.zoo_add(graph)
-    api.bench(tmp_path / "study", api.BenchSettings(engines=("null",), launches=1), zoo=["net"])
+def test_the_report_shows_what_became_of_each_build(tmp_path: Path, graph: Path) -> None:
+    added = api.zoo_add(graph)
+    settings = api.BenchSettings(engines=("null",), launches=1)
+    folder = api.bench(tmp_path / "study", settings, zoo=["net"]).study
+    agrees = Agreement(
+        library="null", version="1", cosine=1.0, maximum_relative_error=0.0, reason=None
+    )
+    differs = replace(agrees, library="opencv", cosine=0.1, reason="cosine 0.1 is too small")
+    planted = replace(added.record, model="planted", variant="fp32", agreements=(agrees, differs))
+    failed = replace(
+        planted,
+        variant="int8",
+        status=BuildStatus.REFUSED,
+        reason="no kernel",
+        files=(),
+        agreements=(),
+    )
+    Study(folder).write(
+        [
+            replace(planted, build_sha256="1" * 64),
+            replace(failed, build_sha256="2" * 64),
+        ]
+    )
     figure = report.figures()["reference_models"]
-    with report.connect(Study(tmp_path / "study")) as connection:
-        rows = connection.execute(figure.query).to_arrow_table().to_pylist()
-    assert [(r["model"], r["format"], r["outcome"]) for r in rows] == [("net", "ncnn", "no file")]
+    rows = api.query(folder, figure.query).to_pylist()
+    found = [(r["model"], r["library"], r["variant"], r["outcome"], r["reason"]) for r in rows]
+    assert found == [
+        ("net", "null", "file", "measured", None),
+        ("planted", "ncnn", "int8", "no file", "no kernel"),
+        ("planted", "null", "fp32", "measured", None),
+        ("planted", "opencv", "fp32", "does not agree", "cosine 0.1 is too small"),
+    ]
+    assert "Reference models in every library" in api.report(folder).read_text()

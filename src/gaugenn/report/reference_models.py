@@ -9,7 +9,7 @@ from gaugenn.report._frame import Frame
 from gaugenn.report._summary import Summary
 from gaugenn.report._table import Table, names
 
-_OUTCOMES = ("measured", "agrees, not measured", "does not agree", "no file")
+_OUTCOMES = ("measured", "not measured", "does not agree", "no file")
 
 
 class ReferenceModels(Figure):
@@ -33,19 +33,19 @@ class ReferenceModels(Figure):
             JOIN model_files f ON f.model_sha256 = r.model_sha256 AND f.position = 0
             GROUP BY ALL
         )
-        SELECT c.model, c.format, c.variant, coalesce(found.library, c.format) AS library,
-               CASE WHEN found IS NULL THEN 'no file'
-                    WHEN found.reason IS NOT NULL THEN 'does not agree'
+        SELECT c.model, c.format, c.variant, coalesce(found.library, r.engine, c.format) AS library,
+               CASE WHEN len(c.files) = 0 THEN 'no file'
+                    WHEN found.reason IS NOT NULL OR c.status = 'rejected' THEN 'does not agree'
                     WHEN r.launches_ok > 0 THEN 'measured'
-                    ELSE 'agrees, not measured' END AS outcome,
+                    ELSE 'not measured' END AS outcome,
                found.cosine AS cosine, found.maximum_relative_error AS relative_error,
                coalesce(r.processors, []) AS processors,
-               coalesce(found.reason, CASE WHEN found IS NULL THEN c.build_reason END,
-                        r.failed_reason,
+               coalesce(found.reason, c.build_reason, r.failed_reason,
                         CASE WHEN r.engine IS NULL THEN 'no engine that was asked for runs it' END)
                    AS reason
         FROM cells c
-        LEFT JOIN runs r ON r.sha256 = c.files[1].sha256 AND r.engine = found.library
+        LEFT JOIN runs r ON r.sha256 = c.files[1].sha256
+                        AND (found IS NULL OR r.engine = found.library)
         ORDER BY c.model, library, c.variant
     """
     empty = "The study has no reference models; put some in with: gaugenn bench DIR --zoo paper"
