@@ -8,7 +8,7 @@ from gaugenn.engines import _environments
 from gaugenn.engines._environments import Installation
 from gaugenn.errors import MissingToolError
 
-SIZE_GB = 3.7
+SIZE_GB = 3.1
 """What the environment takes on disk. Measured with `du` on x86-64."""
 
 _PACKAGES = (

@@ -77,13 +77,15 @@ def _filled(order: Any, values: Any) -> Any:  # noqa: ANN401
     """The definition with its weights; what it makes of the values is written down."""
     import numpy as np
 
-    from gaugenn.zoo import _seeding
+    from gaugenn.zoo import _seeding, _weights
 
     torch = importlib.import_module("torch")
     torch.set_num_threads(2)
     definitions = importlib.import_module(f"gaugenn.zoo.definitions.{order.definition}")
     module = getattr(definitions, order.model)().eval()
     if order.weights:
+        shapes = {name: tuple(value.shape) for name, value in module.state_dict().items()}
+        _weights.require_fitting(Path(order.weights), shapes)
         _seeding.load_weights(module, Path(order.weights))
     else:
         _seeding.seed_weights(module, values, order.seed)
