@@ -38,7 +38,7 @@ class Check:
 
 def doctor() -> tuple[Check, ...]:
     """Looks at the interpreter, the disk, the formats, the engines, the zoo and the devices."""
-    return (_python(), *_disk(), _formats(), *_engines(), _zoo(), _host())
+    return (_python(), *_disk(), _formats(), *_engines(), _zoo(), _host(), _ray())
 
 
 def _python() -> Check:
@@ -97,3 +97,14 @@ def _host() -> Check:
     memory = "" if info.memory_bytes is None else f", {info.memory_bytes / 2**30:.0f} GiB"
     found = f"{info.processor_model}, {info.logical_cores} cores{memory}, {info.operating_system}"
     return Check(ok=True, name="device host", found=found)
+
+
+def _ray() -> Check:
+    if importlib.util.find_spec("ray") is not None:
+        return Check(ok=True, name="ray", found="scans can run on a Ray cluster")
+    return Check(
+        ok=False,
+        name="ray",
+        found="not installed: scans run on this machine only",
+        remedy="pip install 'gaugenn[ray]'",
+    )

@@ -23,7 +23,7 @@ from gaugenn.errors import LimitError, StorageFullError
 from gaugenn.execute import Outcome
 from gaugenn.execute.local import LocalPool
 from gaugenn.pipeline import inspect as inspecting
-from gaugenn.pipeline.scan import as_failure
+from gaugenn.pipeline._failures import as_failure
 from gaugenn.store import Study
 
 T = TypeVar("T")
@@ -62,9 +62,9 @@ def _run(*arguments: object, **options: object) -> subprocess.CompletedProcess[s
     )
 
 
-def _parts(folder: Path) -> int:
-    """Part files written so far. Walks without failing on folders that vanish meanwhile."""
-    return sum(name.endswith(".parquet") for _, _, files in os.walk(folder) for name in files)
+def _files(folder: Path) -> int:
+    """Files written so far. Walks without failing on folders that vanish meanwhile."""
+    return sum(len(files) for _, _, files in os.walk(folder))
 
 
 def _contents(folder: Path) -> dict[str, list[tuple[object, ...]]]:
@@ -204,11 +204,11 @@ def test_a_study_killed_again_and_again_ends_like_an_undisturbed_one(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as process:
-            deadline = time.monotonic() + 30
-            parts = generator.randint(1, 8)
-            already = _parts(folder)
+            deadline = time.monotonic() + generator.uniform(0.8, 3)
+            more = generator.randint(1, 8)
+            already = _files(folder)
             while process.poll() is None and time.monotonic() < deadline:
-                if _parts(folder) >= already + parts:
+                if _files(folder) >= already + more:
                     break
                 time.sleep(generator.uniform(0, 0.004))
             kills += process.poll() is None
@@ -290,7 +290,7 @@ def test_an_interrupted_study_says_how_to_go_on(apps: Path, tmp_path: Path) -> N
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        while not _parts(folder) and process.poll() is None:
+        while not list(folder.glob("tables/*/*.parquet")) and process.poll() is None:
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate()

@@ -323,3 +323,10 @@ def test_rows_that_lack_a_later_column_are_read_with_its_default(tmp_path: Path)
     assert rows["apps/1.apk"].permissions == ()
     assert (rows["apps/2.apk"].members, rows["apps/2.apk"].label) == (0, None)
     assert rows["apps/3.apk"].members == 7
+
+
+def test_a_folder_in_which_a_study_was_about_to_be_made_becomes_one(tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    folder.mkdir()
+    (folder / ".study.json.4711").write_text('{"schema_ver')
+    assert Study.create(folder).rows(App) == []

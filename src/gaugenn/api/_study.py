@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gaugenn.errors import UsageError
+from gaugenn.execute import Executor
 from gaugenn.execute.local import LocalPool
 from gaugenn.pipeline import Silent, Watcher
 from gaugenn.pipeline.analyse import analyse
@@ -12,7 +14,7 @@ from gaugenn.pipeline.discover import require_paths
 from gaugenn.pipeline.measure import BenchSettings, measure, require_engines
 from gaugenn.pipeline.scan import scan as scan_paths
 from gaugenn.pipeline.zoo import models_for_study, remember
-from gaugenn.store import Study
+from gaugenn.store import SharedStore, Study
 
 if TYPE_CHECKING:
     from gaugenn.report import Summary
@@ -66,7 +68,8 @@ def study(
         require_engines(settings)
     opened, listed = _open(paths, out)
     with opened.exclusive():
-        _census(opened, listed, workers, watcher)
+        with LocalPool(workers) as pool:
+            _census(opened, listed, pool, watcher)
         if settings is not None:
             measure(opened, settings, watcher)
         opened.compact()
@@ -79,14 +82,41 @@ def scan(
     out: PathLike,
     *,
     workers: int | None = None,
+    ray: str | None = None,
+    shared: str | None = None,
     watcher: Watcher | None = None,
 ) -> StudyResult:
-    """Packages to rows: find, read and count every model. See `study` for arguments and errors."""
+    """Packages to rows: find, read and count every model.
+
+    Args:
+        paths: see `study`; with `ray`, under names that every machine of the cluster sees.
+        out: see `study`.
+        workers: see `study`; with `ray`, tasks at a time.
+        ray: address of a Ray cluster whose workers do the work: `auto`, `HOST:PORT`, `local`.
+        shared: where these workers put what they find, see `gaugenn.store.SharedStore`; the study's
+            own folder by default, which then every machine must see.
+        watcher: see `study`.
+
+    Raises:
+        UsageError: as for `study`; or `shared` without `ray`.
+        MissingToolError: Ray is not installed.
+        TransientError: the cluster or the shared store cannot be reached.
+    """
     from gaugenn import report as reporting
 
+    if shared is not None and ray is None:
+        raise UsageError("a shared store is for the workers of a Ray cluster; name it with --ray")
     opened, listed = _open(paths, out)
     with opened.exclusive():
-        _census(opened, listed, workers, watcher or Silent())
+        if ray is None:
+            with LocalPool(workers) as pool:
+                _census(opened, listed, pool, watcher or Silent())
+        else:
+            from gaugenn.execute.ray import RayPool
+
+            store = SharedStore(shared) if shared is not None else SharedStore.inside(opened)
+            with RayPool(ray, workers) as pool:
+                _census(opened, listed, pool, watcher or Silent(), store)
         opened.compact()
     return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
 
@@ -124,7 +154,8 @@ def bench(
     with opened.exclusive():
         if built:
             graphs = [one.files[0] for one in built if one.accepted]
-            _census(opened, graphs, workers, watcher)
+            with LocalPool(workers) as pool:
+                _census(opened, graphs, pool, watcher)
             remember(opened, built)
         measure(opened, settings, watcher)
         opened.compact()
@@ -139,8 +170,11 @@ def _open(paths: Paths, out: PathLike) -> tuple[Study, list[PathLike]]:
 
 
 def _census(
-    opened: Study, paths: Iterable[PathLike], workers: int | None, watcher: Watcher
+    opened: Study,
+    paths: Iterable[PathLike],
+    executor: Executor,
+    watcher: Watcher,
+    shared: SharedStore | None = None,
 ) -> None:
-    with LocalPool(workers) as pool:
-        scan_paths(paths, opened, pool, watcher)
-        analyse(opened, pool, watcher)
+    scan_paths(paths, opened, executor, watcher, shared)
+    analyse(opened, executor, watcher, shared)

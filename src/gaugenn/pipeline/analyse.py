@@ -1,5 +1,6 @@
 """A distinct model becomes its numbers. One call a model, in a worker process."""
 
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -11,20 +12,43 @@ from gaugenn.errors import FormatError, StoreError
 from gaugenn.execute import Executor
 from gaugenn.formats import read_model
 from gaugenn.pipeline import Watcher
-from gaugenn.pipeline.scan import as_failure
+from gaugenn.pipeline._spread import Work, spread, take_in
 from gaugenn.records import FileKind, LayerRecord, ModelFile, ModelRecord
-from gaugenn.store import Blobs, Study
+from gaugenn.store import Blobs, Record, SharedBlobs, SharedStore, Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
+class AnalyseTask:
+    """A model to read: its files, its names in packages, and where its blobs are."""
+
     files: tuple[ModelFile, ...]
     names: tuple[str, ...]
-    blobs: Path
+    blobs: Blobs | SharedBlobs
+
+    @property
+    def subject(self) -> str:
+        """What a failure is about."""
+        return self.files[0].model_sha256
+
+    @property
+    def identity(self) -> str:
+        """The model's digest."""
+        return self.files[0].model_sha256
 
 
-def analyse(study: Study, executor: Executor, watcher: Watcher) -> None:
-    """Reads every distinct model that has no row yet, and stores what it is and costs."""
+def analyse(
+    study: Study, executor: Executor, watcher: Watcher, shared: SharedStore | None = None
+) -> None:
+    """Reads every distinct model that has no row yet, and stores what it is and costs.
+
+    Args:
+        study: holds the models and takes the rows.
+        executor: where the work runs.
+        watcher: is told how it goes.
+        shared: see `gaugenn.pipeline.scan.scan`.
+    """
+    if shared is not None:
+        take_in(study, shared)
     with study.connect() as connection:
         listed = connection.execute(
             "SELECT DISTINCT ON (model_sha256, position) model_sha256, position, name, sha256,"
@@ -38,11 +62,9 @@ def analyse(study: Study, executor: Executor, watcher: Watcher) -> None:
                 " WHERE kind = 'model' GROUP BY ALL"
             ).fetchall()
         )
-        known = set(
-            connection.execute(
-                "SELECT subject FROM all_failures WHERE stage = 'analyse'"
-            ).fetchall()
-        )
+        known_subjects = connection.execute(
+            "SELECT subject FROM all_failures WHERE stage = 'analyse'"
+        ).fetchall()
     files = [
         ModelFile(
             model_sha256=model,
@@ -54,34 +76,26 @@ def analyse(study: Study, executor: Executor, watcher: Watcher) -> None:
         )
         for model, position, name, sha256, size, format_name in listed
     ]
+    blobs = study.blobs if shared is None else shared.blobs
     tasks = [
-        _Task(
-            files=tuple(parts),
-            names=tuple(names.get(model, ())[:NAMES_LIMIT]),
-            blobs=study.path / "blobs",
+        AnalyseTask(
+            files=tuple(parts), names=tuple(names.get(model, ())[:NAMES_LIMIT]), blobs=blobs
         )
         for model, parts in groupby(files, key=lambda part: part.model_sha256)
     ]
-    watcher.begin("analyse", len(tasks))
-    for outcome in executor.map(_analyse_model, tasks):
-        first = outcome.item.files[0]
-        if outcome.error is not None:
-            if (first.model_sha256,) not in known:
-                study.write([as_failure("analyse", first.model_sha256, outcome.error)])
-            watcher.step("analyse", _shown(outcome.item), str(outcome.error))
-            continue
-        record, layers = outcome.value  # type: ignore[misc]
-        study.write([*layers, record])
-        watcher.step("analyse", _shown(outcome.item), record.error or f"{record.nodes} nodes")
-    watcher.end("analyse")
+    known = {subject for (subject,) in known_subjects}
+    work = Work(stage="analyse", function=analyse_model, remark=_remark)
+    spread(work, tasks, study, executor, watcher, known=known, shared=shared)
 
 
 NAMES_LIMIT = 8
 """Names of a model, of those it has in packages, that are used to say what it is for."""
 
 
-def _shown(task: _Task) -> str:
-    return task.names[0] if task.names else task.files[0].name
+def _remark(task: AnalyseTask, rows: tuple[Record, ...]) -> str:
+    name = task.names[0] if task.names else task.files[0].name
+    record = next(row for row in rows if isinstance(row, ModelRecord))
+    return f"{name}  {record.error or f'{record.nodes} nodes'}"
 
 
 def examine(
@@ -121,15 +135,23 @@ def examine(
     return record, layers
 
 
-def _analyse_model(task: _Task) -> tuple[ModelRecord, tuple[LayerRecord, ...]]:
+def analyse_model(task: AnalyseTask) -> tuple[Record, ...]:
+    """A model's rows: its layers, then itself."""
     graph = task.files[0]
     size_bytes = sum(part.size_bytes for part in task.files)
-    content = model_content(task.files, Blobs(task.blobs))
-    return examine(content, graph.model_sha256, size_bytes, graph.format, task.names)
+    with tempfile.TemporaryDirectory(prefix="gaugenn-") as folder:
+        content = model_content(task.files, task.blobs, Path(folder))
+        record, layers = examine(content, graph.model_sha256, size_bytes, graph.format, task.names)
+    return (*layers, record)
 
 
-def model_content(files: Sequence[ModelFile], blobs: Blobs) -> Content:
+def model_content(files: Sequence[ModelFile], blobs: Blobs | SharedBlobs, into: Path) -> Content:
     """A stored model as it lay in its package: the graph file, its companions as neighbours.
+
+    Args:
+        files: of the model, the graph first.
+        blobs: where their bytes are.
+        into: a folder that outlives the content, for blobs that come from elsewhere.
 
     Raises:
         StoreError: a blob is missing or was changed.
@@ -140,8 +162,7 @@ def model_content(files: Sequence[ModelFile], blobs: Blobs) -> Content:
         sha256 = parts.get(name)
         if sha256 is None:
             return None
-        blobs.verify(sha256)
-        return replace(open_file(blobs.path(sha256), name=name), neighbours=part)
+        return replace(open_file(blobs.fetch(sha256, into), name=name), neighbours=part)
 
     content = part(files[0].name)
     if content is None:

@@ -10,7 +10,7 @@ from gaugenn.devices.host import HostDevice
 from gaugenn.engines._environments import is_installed
 from gaugenn.errors import MissingToolError, UsageError
 from gaugenn.pipeline import Watcher
-from gaugenn.pipeline.scan import as_failure
+from gaugenn.pipeline._failures import as_failure
 from gaugenn.records import (
     Failure,
     InputShape,

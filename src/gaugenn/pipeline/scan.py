@@ -14,11 +14,8 @@ from gaugenn.apps.walk import Member, Package
 from gaugenn.content import Content, open_file
 from gaugenn.errors import (
     FormatError,
-    GaugennError,
     LimitError,
     PackageError,
-    StorageFullError,
-    TransientError,
     UsageError,
 )
 from gaugenn.execute import Executor
@@ -31,6 +28,7 @@ from gaugenn.formats import (
     readers,
 )
 from gaugenn.pipeline import Watcher
+from gaugenn.pipeline._spread import Work, spread, take_in
 from gaugenn.pipeline.discover import FoundFile, discover
 from gaugenn.records import (
     App,
@@ -41,7 +39,7 @@ from gaugenn.records import (
     PackageKind,
     model_digest,
 )
-from gaugenn.store import Blobs, Record, Study
+from gaugenn.store import Blobs, Record, SharedBlobs, SharedStore, Study
 
 PACKAGE_SUFFIXES = (".apk", ".xapk", ".apks", ".apkm", ".aab", ".obb", ".ipa")
 """Names that make a file worth a row even if it is no package. Other zips are found by content."""
@@ -135,9 +133,21 @@ def _renamed(name: str, stem: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Task:
+class ScanTask:
+    """A file to scan, and where the models in it are put."""
+
     found: FoundFile
-    blobs: Path
+    blobs: Blobs | SharedBlobs
+
+    @property
+    def subject(self) -> str:
+        """What a failure is about."""
+        return str(self.found.path)
+
+    @property
+    def identity(self) -> str:
+        """Path, size and time of change: what makes it the same file."""
+        return f"{self.found.path} {self.found.size_bytes} {self.found.modified_ns}"
 
 
 def candidates(package: Package) -> Iterator[Candidate]:
@@ -163,8 +173,21 @@ def is_package(content: Content) -> bool:
     return is_zip(head) and (early is None or not early.formats)
 
 
-def scan(paths: Iterable[Path | str], study: Study, executor: Executor, watcher: Watcher) -> None:
+def scan(
+    paths: Iterable[Path | str],
+    study: Study,
+    executor: Executor,
+    watcher: Watcher,
+    shared: SharedStore | None = None,
+) -> None:
     """Scans every package and lone model under the paths that the study does not hold yet.
+
+    Args:
+        paths: files, folders or patterns.
+        study: takes the rows.
+        executor: where the work runs.
+        watcher: is told how it goes.
+        shared: where workers on other machines put what they found; without it, they hand it over.
 
     Raises:
         UsageError: a path does not exist, or the paths hold no file at all.
@@ -178,57 +201,37 @@ def scan(paths: Iterable[Path | str], study: Study, executor: Executor, watcher:
         (files if isinstance(item, FoundFile) else failures).append(item)  # type: ignore[arg-type]
     if not files and not failures:
         raise UsageError("the given paths hold no file")
+    if shared is not None:
+        take_in(study, shared)
     known_apps, known_failures = _known(study)
     study.write(f for f in failures if (f.stage, f.subject) not in known_failures)
+    blobs = study.blobs if shared is None else shared.blobs
     todo = [
-        _Task(found=found, blobs=study.path / "blobs")
+        ScanTask(found=found, blobs=blobs)
         for found in files
         if (str(found.path), found.size_bytes, found.modified_ns) not in known_apps
     ]
-    watcher.begin("scan", len(todo))
-    for outcome in executor.map(_scan_file, todo):
-        subject = str(outcome.item.found.path)
-        if isinstance(outcome.error, StorageFullError):
-            raise outcome.error
-        if outcome.error is not None:
-            failure = as_failure("scan", subject, outcome.error)
-            if ("scan", subject) not in known_failures:
-                study.write([failure])
-            watcher.step("scan", subject, failure.message)
-            continue
-        rows = outcome.value or ()
-        study.write(rows)
-        watcher.step("scan", subject, _remark(rows))
-    watcher.end("scan")
+    known = {subject for stage, subject in known_failures if stage == "scan"}
+    work = Work(stage="scan", function=scan_file, remark=_remark)
+    spread(work, todo, study, executor, watcher, known=known, shared=shared)
 
 
 def _is_within(path: Path, folder: Path) -> bool:
     return Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder))
 
 
-def as_failure(stage: str, subject: str, error: Exception) -> Failure:
-    """An error as a row."""
-    return Failure(
-        stage=stage,
-        subject=subject,
-        error=type(error).__name__,
-        message=str(error) or repr(error),
-        transient=isinstance(error, OSError | TransientError)
-        or not isinstance(error, GaugennError),
-    )
-
-
-def _known(study: Study) -> tuple[set[tuple[object, ...]], set[tuple[object, ...]]]:
+def _known(study: Study) -> tuple[set[tuple[str, int, int]], set[tuple[str, str]]]:
     with study.connect() as connection:
         apps = connection.execute("SELECT path, size_bytes, modified_ns FROM apps").fetchall()
         failures = connection.execute("SELECT stage, subject FROM all_failures").fetchall()
     return set(apps), set(failures)
 
 
-def _scan_file(task: _Task) -> tuple[Record, ...]:
+def scan_file(task: ScanTask) -> tuple[Record, ...]:
+    """A file's rows; its models are put among the blobs."""
     found = task.found
     content = open_file(found.path)
-    rows = _CandidateRows(Blobs(task.blobs))
+    rows = _CandidateRows(task.blobs)
     if is_package(content):
         described = describe(
             content, modified_ns=found.modified_ns, each=rows.look, descend=_not_a_format
@@ -257,7 +260,7 @@ def _scan_file(task: _Task) -> tuple[Record, ...]:
 class _CandidateRows:
     """Rows and blobs of one file's candidates. Holds one candidate's bytes at a time."""
 
-    def __init__(self, blobs: Blobs) -> None:
+    def __init__(self, blobs: Blobs | SharedBlobs) -> None:
         self.cut = False
         self._blobs = blobs
         self._files: list[AppFile] = []
@@ -379,7 +382,7 @@ def _not_a_format(member: Member) -> bool:
     return early is None or not early.formats
 
 
-def _remark(rows: tuple[Record, ...]) -> str:
+def _remark(_task: ScanTask, rows: tuple[Record, ...]) -> str:
     count = len({row.model_sha256 for row in rows if isinstance(row, ModelFile)})
     errors = [row.error for row in rows if isinstance(row, App) and row.error]
     return errors[0] if errors else f"{count} models" if count != 1 else "1 model"

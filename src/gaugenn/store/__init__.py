@@ -6,10 +6,24 @@
     STUDY/tables/<table>/<part>.parquet   immutable; open them with any tool
     STUDY/blobs/<aa>/<sha256>        model files
     STUDY/journal/<batch>/           a batch on its way into the tables; empty at rest
+
+`SharedStore` is where workers of several machines put what belongs into a study.
 """
 
 from gaugenn.store._blobs import Blobs
+from gaugenn.store._buffer import Buffer
 from gaugenn.store._schema import SCHEMA_VERSION, TABLES, Record, table_name
+from gaugenn.store._shared import SharedBlobs, SharedStore
 from gaugenn.store._study import Study
 
-__all__ = ["SCHEMA_VERSION", "TABLES", "Blobs", "Record", "Study", "table_name"]
+__all__ = [
+    "SCHEMA_VERSION",
+    "TABLES",
+    "Blobs",
+    "Buffer",
+    "Record",
+    "SharedBlobs",
+    "SharedStore",
+    "Study",
+    "table_name",
+]

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, TypeVar
@@ -23,7 +23,7 @@ from gaugenn.errors import (
     UsageError,
     is_storage_full,
 )
-from gaugenn.records import from_plain
+from gaugenn.records import App, ModelRecord, from_plain
 from gaugenn.store._blobs import Blobs
 from gaugenn.store._schema import (
     SCHEMA_VERSION,
@@ -38,6 +38,14 @@ from gaugenn.store._views import VIEWS
 R = TypeVar("R", bound=Record)
 
 _COMMIT = "COMMIT.json"
+
+_BATCH_KEYS: Mapping[type[Record], tuple[str, ...]] = {
+    App: ("path", "size_bytes", "modified_ns"),
+    ModelRecord: ("model_sha256",),
+}
+
+PART_BYTES = 64 << 20
+"""Parts of at least this size are left alone by `compact`, and merged ones get about this large."""
 
 
 class Study:
@@ -82,7 +90,8 @@ class Study:
             path.mkdir(parents=True, exist_ok=True)
             marker = path / "study.json"
             if not marker.exists():
-                if any(p.name != ".lock" for p in path.iterdir()):
+                # A process that was killed right here leaves `.study.json.PID`.
+                if any(not p.name.startswith((".lock", ".study.json.")) for p in path.iterdir()):
                     raise UsageError(f"{path} holds other files; give an empty or a new folder")
                 created = {
                     "schema_version": SCHEMA_VERSION,
@@ -135,24 +144,58 @@ class Study:
         kinds: dict[type[Record], list[Record]] = {}
         for row in rows:
             kinds.setdefault(type(row), []).append(row)
-        if kinds:
-            self._commit(kinds, replaced={})
+        self.adopt({TABLES[kind]: arrow_table(kind, members) for kind, members in kinds.items()})
+
+    def adopt(self, tables: Mapping[str, pa.Table]) -> None:
+        """Adds rows that are Arrow tables already, as one batch.
+
+        Args:
+            tables: rows by the table that they belong to.
+
+        Raises:
+            StorageFullError: no room; the study is as before.
+        """
+        if not tables:
+            return
+        batch = self._stage()
+        try:
+            for name, rows in tables.items():
+                pq.write_table(rows, batch / f"{name}.parquet", compression="zstd")
+            self._declare(batch, {})
+        except OSError as error:
+            shutil.rmtree(batch, ignore_errors=True)
+            raise _storage(error, self.path) from error
+        self._apply(batch)
+
+    def holds(self, tables: Mapping[str, pa.Table]) -> bool:
+        """Whether a package or a model of a batch is here already, and so the batch."""
+        with self.connect() as connection:
+            for record, keys in _BATCH_KEYS.items():
+                rows = tables.get(TABLES[record])
+                if rows is None:
+                    continue
+                connection.register("batch", rows.select(list(keys)))
+                listed = ", ".join(keys)
+                found = connection.execute(
+                    f"SELECT count(*) FROM batch JOIN {TABLES[record]} USING ({listed})"
+                ).fetchone()
+                if found and found[0]:
+                    return True
+        return False
 
     def compact(self) -> None:
-        """Merges the parts of every table that has more than one into one part."""
+        """Merges neighbouring small parts of every table. Memory: one merged part of one table."""
         for record, table in TABLES.items():
-            old = self._parts(table)
-            if len(old) < 2:
-                continue
-            merged = self._merged(record, old)
-            batch = self._stage()
-            try:
-                pq.write_table(merged, batch / f"{table}.parquet", compression="zstd")
-                self._declare(batch, {table: [p.name for p in old]})
-            except OSError as error:
-                shutil.rmtree(batch, ignore_errors=True)
-                raise _storage(error, self.path) from error
-            self._apply(batch)
+            for old in _small_neighbours(self._parts(table)):
+                merged = self._merged(record, old)
+                batch = self._stage(after=old[-1].stem)
+                try:
+                    pq.write_table(merged, batch / f"{table}.parquet", compression="zstd")
+                    self._declare(batch, {table: [p.name for p in old]})
+                except OSError as error:
+                    shutil.rmtree(batch, ignore_errors=True)
+                    raise _storage(error, self.path) from error
+                self._apply(batch)
 
     def _merged(self, record: type[Record], parts: list[Path]) -> pa.Table:
         try:
@@ -223,29 +266,16 @@ class Study:
     def _parts(self, table: str) -> list[Path]:
         return sorted((self.path / "tables" / table).glob("*.parquet"))
 
-    def _stage(self) -> Path:
-        # Names sort by time, so that parts keep the order in which batches were written.
-        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
-        batch = self.path / "journal" / f"{stamp}-{uuid.uuid4().hex[:12]}"
+    def _stage(self, after: str | None = None) -> Path:
+        # Names sort by time, so that parts keep the order in which batches were written; a merged
+        # part takes the place of the last that is in it.
+        stamp = after or datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
+        batch = self.path / "journal" / f"{stamp[:22]}-{uuid.uuid4().hex[:12]}"
         try:
             batch.mkdir(parents=True)
         except OSError as error:
             raise _storage(error, self.path) from error
         return batch
-
-    def _commit(
-        self, kinds: dict[type[Record], list[Record]], replaced: dict[str, list[str]]
-    ) -> None:
-        tables = {record: arrow_table(record, rows) for record, rows in kinds.items()}
-        batch = self._stage()
-        try:
-            for record, table in tables.items():
-                pq.write_table(table, batch / f"{TABLES[record]}.parquet", compression="zstd")
-            self._declare(batch, replaced)
-        except OSError as error:
-            shutil.rmtree(batch, ignore_errors=True)
-            raise _storage(error, self.path) from error
-        self._apply(batch)
 
     def _declare(self, batch: Path, replaced: dict[str, list[str]]) -> None:
         for part in batch.iterdir():
@@ -272,6 +302,22 @@ class Study:
         except OSError as error:
             raise _storage(error, self.path) from error
         shutil.rmtree(batch, ignore_errors=True)
+
+
+def _small_neighbours(parts: list[Path]) -> Iterator[list[Path]]:
+    """Runs of two parts or more, next to each other, that make one part of at most `PART_BYTES`."""
+    run: list[Path] = []
+    size = 0
+    for part in parts:
+        part_bytes = part.stat().st_size
+        if run and size + part_bytes > PART_BYTES:
+            if len(run) > 1:
+                yield run
+            run, size = [], 0
+        run.append(part)
+        size += part_bytes
+    if len(run) > 1:
+        yield run
 
 
 def _write_whole(path: Path, text: str) -> None:
