@@ -28,10 +28,9 @@ LIMITS = {
     Variant.FLOAT16: Limits(minimum_cosine=0.9995, maximum_relative_error=5e-2),
     Variant.INT8: Limits(minimum_cosine=0.98, maximum_relative_error=None),
 }
-"""Float32 differs in the order of sums and in Winograd's transform only, but networks of seeded weights
-pass rounding errors on undamped, so the deepest of them differ by a thousandth where trained ones do by a
-millionth. Float16 keeps 11 bits a value. In int8 rounding errors do not cancel either: it is bounded by
-direction alone."""
+"""Float32 differs in the order of sums and in Winograd's transform only; but networks of seeded weights
+hardly damp rounding errors, so that the deepest differ by a thousandth, with every library. Float16 keeps
+11 bits a value. In int8 the errors do not cancel either: it is bounded by direction alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
