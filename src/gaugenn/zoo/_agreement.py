@@ -29,8 +29,8 @@ LIMITS = {
     Variant.INT8: Limits(minimum_cosine=0.98, maximum_relative_error=None),
 }
 """Float32 differs in the order of sums and in Winograd's transform only; but networks of seeded weights
-hardly damp rounding errors, so that the deepest differ by a thousandth, with every library. Float16 keeps
-11 bits a value. In int8 the errors do not cancel either: it is bounded by direction alone."""
+hardly damp rounding errors, so that the deepest differ by a thousandth, with every library. Float16
+keeps 11 bits a value. In int8 errors do not cancel either: it is bounded by direction alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
