@@ -9,8 +9,11 @@ from pathlib import Path
 
 from gaugenn.graph import DataType
 from gaugenn.records import (
+    Agreement,
     App,
     AppFile,
+    BuildStatus,
+    BuiltFile,
     ElementShare,
     Environment,
     Evidence,
@@ -35,6 +38,7 @@ from gaugenn.records import (
     Task,
     TensorInfo,
     Timings,
+    ZooBuild,
     digest,
 )
 from gaugenn.store import Record, Study
@@ -315,11 +319,52 @@ FAILURES = (
 )
 
 
+ACCEPTED_BUILD = ZooBuild(
+    build_sha256=sha("build"),
+    model="ds_cnn",
+    format="onnx",
+    variant="fp32",
+    status=BuildStatus.ACCEPTED,
+    reason=None,
+    definition_sha256=sha("definition"),
+    weights_sha256=None,
+    seed=0,
+    exporter="torch.onnx",
+    packages=("torch==2",),
+    built_at="2026-01-01T00:00:00+00:00",
+    wall_s=1.0,
+    peak_memory_bytes=None,
+    files=(BuiltFile(name="ds_cnn_fp32.onnx", sha256=sha("ds_cnn_fp32.onnx"), size_bytes=1),),
+    agreements=(
+        Agreement(
+            library="onnxruntime",
+            version="1",
+            cosine=0.999999,
+            maximum_relative_error=2e-7,
+            reason=None,
+        ),
+    ),
+)
+BUILDS = (
+    ACCEPTED_BUILD,
+    replace(
+        ACCEPTED_BUILD,
+        build_sha256=sha("refused build"),
+        variant="int8",
+        status=BuildStatus.REFUSED,
+        reason="the converter has no kernel",
+        files=(),
+        agreements=(),
+    ),
+)
+"""A reference model that agrees and was not run, and a variant of it that could not be made."""
+
+
 def study(path: Path) -> Study:
     """The planted study."""
     found = Study.create(path)
     found.write([*app_rows(), *(row for model in MODELS for row in model_rows(model))])
-    found.write([ENVIRONMENT, *job_rows(), *FAILURES])
+    found.write([ENVIRONMENT, *job_rows(), *FAILURES, *BUILDS])
     return found
 
 
