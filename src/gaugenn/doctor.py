@@ -11,6 +11,7 @@ from gaugenn.engines import Engine
 from gaugenn.engines._environments import cache_folder, find
 from gaugenn.formats import readers
 from gaugenn.records import BuildStatus
+from gaugenn.sources import _adb, play
 from gaugenn.zoo import _environment
 from gaugenn.zoo._build import records
 from gaugenn.zoo._catalogue import models
@@ -37,8 +38,17 @@ class Check:
 
 
 def doctor() -> tuple[Check, ...]:
-    """Looks at the interpreter, the disk, the formats, the engines, the zoo and the devices."""
-    return (_python(), *_disk(), _formats(), *_engines(), _zoo(), _host(), _ray())
+    """Looks at Python, disk, formats, engines, the zoo, devices and programs."""
+    return (
+        _python(),
+        *_disk(),
+        _formats(),
+        *_engines(),
+        _zoo(),
+        _host(),
+        _ray(),
+        *_programs(),
+    )
 
 
 def _python() -> Check:
@@ -97,6 +107,23 @@ def _host() -> Check:
     memory = "" if info.memory_bytes is None else f", {info.memory_bytes / 2**30:.0f} GiB"
     found = f"{info.processor_model}, {info.logical_cores} cores{memory}, {info.operating_system}"
     return Check(ok=True, name="device host", found=found)
+
+
+def _programs() -> tuple[Check, ...]:
+    """Programs that sources of packages run."""
+    wanted = (
+        ("adb", "packages of a device cannot be fetched", _adb.INSTALL),
+        ("apkeep", "packages of Google Play cannot be fetched", play.INSTALL),
+    )
+    return tuple(
+        Check(
+            ok=(there := shutil.which(program)) is not None,
+            name=program,
+            found=there or f"not installed: {lacking}",
+            remedy=None if there else install,
+        )
+        for program, lacking, install in wanted
+    )
 
 
 def _ray() -> Check:

@@ -9,6 +9,8 @@
     api.query("study", "SELECT format, count(*) FROM models GROUP BY format").to_pandas()
 """
 
+from gaugenn.analysis.snapshots import SnapshotDiff
+from gaugenn.api._diff import diff
 from gaugenn.api._engines import (
     EngineInfo,
     engines_install,
@@ -18,6 +20,7 @@ from gaugenn.api._engines import (
     engines_remove,
 )
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
+from gaugenn.api._sources import SourceInfo, crawl, sources_list
 from gaugenn.api._study import StudyResult, bench, scan, study
 from gaugenn.api._zoo import (
     ZOO_SIZE_GB,
@@ -30,22 +33,31 @@ from gaugenn.api._zoo import (
     zoo_matrix,
 )
 from gaugenn.doctor import Check, doctor
+from gaugenn.pipeline.crawl import CrawlResult, CrawlSettings
 from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.pipeline.measure import BenchSettings
 from gaugenn.pipeline.zoo import Built
 from gaugenn.records import InputShape
+from gaugenn.sources import AppQuery
 
 __all__ = [
     "ZOO_SIZE_GB",
+    "AppQuery",
     "BenchSettings",
     "Built",
     "Check",
+    "CrawlResult",
+    "CrawlSettings",
     "EngineInfo",
     "InputShape",
     "Inspection",
+    "SnapshotDiff",
+    "SourceInfo",
     "StudyResult",
     "ZooModel",
     "bench",
+    "crawl",
+    "diff",
     "doctor",
     "engines_install",
     "engines_list",
@@ -58,6 +70,7 @@ __all__ = [
     "report",
     "report_figure",
     "scan",
+    "sources_list",
     "study",
     "write_csv",
     "zoo_add",

@@ -69,9 +69,17 @@ _MAGICS: tuple[tuple[int, bytes, str], ...] = (
     (257, b"ustar", "a tar archive"),
     (0, b"bplist", "a binary property list"),
     (0, b"-----BEGIN ", "a PEM key or certificate"),
+    (
+        0,
+        b"mmap lm http://kheafield.com/code",
+        "a KenLM language model: counts of words, no network",
+    ),
+    (0, b"\xd6\xfd\xb2\x7e", "an OpenFst transducer: a graph of states, no network"),
 )
 """(offset, bytes, what it is). **Source:** the formats' own specifications, as collected in
-https://www.iana.org/assignments/media-types and https://source.android.com/docs/core/runtime/dex-format.
+https://www.iana.org/assignments/media-types and https://source.android.com/docs/core/runtime/dex-format;
+https://github.com/kpu/kenlm/blob/master/lm/binary_format.cc and https://www.openfst.org for the last
+two.
 """
 
 _RESOURCE_TABLE = re.compile(

@@ -1,6 +1,7 @@
 """What a file is, from its bytes: which reader may read it, or why none does."""
 
 import math
+import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -144,7 +145,7 @@ def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | N
         return Identification(
             kind=FileKind.MODEL, formats=wrapped.formats, nominated=True, wrapping=wrapped.name
         )
-    if claimed or name.lower().endswith(_weights_suffixes()):
+    if claimed or name.lower().endswith(_weights_suffixes()) or _has_graph_names(name):
         return None
     suffix = _candidates.nomination(name, _suffixes())
     model_like = _candidates.is_model_like(name)
@@ -167,7 +168,14 @@ def _may_be_half(name: str, format_: str) -> bool:
     """Whether a file that is a model by itself may belong to a graph of its format beside it."""
     reader = readers()[format_]
     weights = reader.weights_suffixes
+    if reader.graph_names(posixpath.basename(name)):
+        return True
     return not set(weights).isdisjoint(reader.suffixes) and name.lower().endswith(weights)
+
+
+def _has_graph_names(name: str) -> bool:
+    base = posixpath.basename(name)
+    return any(reader.graph_names(base) for reader in readers().values())
 
 
 def is_nominated(name: str) -> bool:
@@ -354,18 +362,25 @@ def _reason(suffix: str | None, what: str) -> str:
 def _owners(content: Content) -> Iterator[tuple[str, str]]:
     """(reader, graph file) of each claimed graph beside a file that counts it as its weights."""
     for name, reader in readers().items():
-        for weights_suffix in reader.weights_suffixes:
-            for suffix in reader.suffixes:
-                beside = content.sibling(suffix, replacing=weights_suffix)
-                if beside is None:
-                    continue
-                try:
-                    graph = _graph(name, beside)
-                    companions = () if graph is None else reader.companions(graph)
-                except FormatError:
-                    continue
-                if any(c.file_name == content.file_name for c in companions):
-                    yield name, beside.file_name
+        for beside in _graphs_beside(content, reader):
+            try:
+                graph = _graph(name, beside)
+                companions = () if graph is None else reader.companions(graph)
+            except FormatError:
+                continue
+            if any(c.file_name == content.file_name for c in companions):
+                yield name, beside.file_name
+
+
+def _graphs_beside(content: Content, reader: FormatReader) -> Iterator[Content]:
+    """Files whose names say that this one may be their weights."""
+    found = [
+        content.sibling(suffix, replacing=weights_suffix)
+        for weights_suffix in reader.weights_suffixes
+        for suffix in reader.suffixes
+    ]
+    found += [content.beside(name) for name in reader.graph_names(content.file_name)]
+    yield from (each for each in found if each is not None)
 
 
 def _graph(reader: str, content: Content) -> Content | None:

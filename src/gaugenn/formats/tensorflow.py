@@ -53,6 +53,15 @@ _INPUTS = frozenset({"Placeholder", "PlaceholderV2"})
 _RENAMED_GRAPHS = {"f": "function"}
 
 
+def graph_model(message: Message) -> Model:
+    """The model of a `GraphDef`.
+
+    Raises:
+        FormatError: a graph that refers to nothing, or has no nodes.
+    """
+    return _Builder().model("GraphDef", [(message, None)])
+
+
 class TensorFlowReader(FormatReader):
     """Reads binary graphs; the text form is not claimed."""
 
@@ -79,8 +88,7 @@ class TensorFlowReader(FormatReader):
         """
         head = content.head(4096)
         if _is_graph(head):
-            message = read_message(content.data, schema.GRAPH)
-            return _Builder().model("GraphDef", [(message, None)])
+            return graph_model(read_message(content.data, schema.GRAPH))
         if _is_saved_model(head):
             message = read_message(content.data, schema.SAVED_MODEL)
             metas = list(message.messages("meta_graphs", schema.META_GRAPH))

@@ -124,7 +124,11 @@ def _canonical_names(candidate: Candidate) -> list[str]:
         _renamed(name, stem) if renamed else name
         for name, renamed in zip(relative, by_stem, strict=True)
     )
-    return [_renamed(graph.file_name, stem), *kept]
+    reader = readers().get(candidate.format or "")
+    by_name = reader is not None and any(
+        graph.file_name in reader.graph_names(posixpath.basename(name)) for name in relative
+    )
+    return [graph.file_name if by_name else _renamed(graph.file_name, stem), *kept]
 
 
 def _renamed(name: str, stem: str) -> str:

@@ -44,14 +44,18 @@ from gaugenn.records._plain import (
     from_plain,
     model_digest,
 )
+from gaugenn.records._sources import AppRef, Crawl, Download
 from gaugenn.records._zoo import Agreement, BuildStatus, BuiltFile, ZooBuild
 
 __all__ = [
     "Agreement",
     "App",
     "AppFile",
+    "AppRef",
     "BuildStatus",
     "BuiltFile",
+    "Crawl",
+    "Download",
     "ElementShare",
     "Environment",
     "Evidence",
