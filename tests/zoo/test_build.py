@@ -28,6 +28,8 @@ if todo.get("signal"):
     print("a converter's last words")
     sys.stdout.flush()
     os.kill(os.getpid(), todo["signal"])
+if todo.get("print"):
+    print(todo["print"])
 if todo.get("hang"):
     time.sleep(1000)
 answer = todo["answers"].get(order["runtime"], todo["answers"].get("*", {{}}))
@@ -201,6 +203,16 @@ def test_a_converters_refusal_is_a_record_and_is_tried_again_only_when_asked(
     assert made(environment).status is BuildStatus.REFUSED
     assert made(environment, again=True).status is BuildStatus.ACCEPTED
     assert len(list(records())) == 1
+
+
+def test_what_a_library_printed_before_it_refused_is_part_of_the_reason(
+    environment: Environment,
+) -> None:
+    environment.behave(
+        refusal="RuntimeRefusal: cannot load",
+        print="layer x is not registered\nTraceback (most recent",
+    )
+    assert made(environment).reason == "RuntimeRefusal: cannot load (layer x is not registered)"
 
 
 def test_a_variant_that_the_converter_lacks_starts_no_process(environment: Environment) -> None:

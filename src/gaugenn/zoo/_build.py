@@ -362,7 +362,10 @@ def _run(installation: Installation, order: Order, limit_s: float) -> _Ended:
         how = f"by signal {-code}" if code < 0 else f"with code {code}"
         failure, reason = BuildStatus.CRASHED, f"it ended {how}: {' '.join(text.split())}"
     elif "error" in value:
-        failure, reason = BuildStatus.REFUSED, str(value["error"])
+        printed = log.read_text(errors="replace").partition("Traceback (most recent")[0]
+        lines = [line.strip() for line in printed.splitlines() if line.strip()]
+        said = f" ({lines[-1][:_LOG_CHARACTERS]})" if lines else ""
+        failure, reason = BuildStatus.REFUSED, str(value["error"]) + said.replace(str(folder), "")
     for path in (asked, answer, log):
         path.unlink(missing_ok=True)
     return _Ended(
