@@ -5,8 +5,10 @@ from pathlib import Path
 
 import click
 import pytest
+from benchmarks import evidence
 
 from gaugenn import api, report
+from gaugenn.analysis.verdict import RULES
 from gaugenn.cli import cli
 from gaugenn.store import TABLES, Study
 
@@ -67,7 +69,18 @@ def test_the_inspect_contract_lists_the_objects_fields() -> None:
     assert set(found.as_json()) == documented
 
 
+def test_the_names_of_evidence_in_the_documentation_are_those_of_the_signature_files() -> None:
+    assert evidence.table() in (ROOT / "docs/evidence.md").read_text()
+
+
 def test_links_between_documents_lead_somewhere() -> None:
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text()):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_every_verdict_rule_and_exchange_form_is_documented() -> None:
+    text = (ROOT / "docs/measuring.md").read_text()
+    rows = [f"| `{r.reason}` | {r.validity} | {r.meaning} |" for r in RULES]
+    assert [row for row in rows if row not in text] == []
+    assert [form for form in api.exports() if f"| `{form}` |" not in text] == []

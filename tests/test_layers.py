@@ -19,7 +19,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     ),
     frozenset({"zoo", "bench"}),
     frozenset({"pipeline", "doctor"}),
-    frozenset({"report"}),
+    frozenset({"report", "interchange"}),
     frozenset({"api"}),
     frozenset({"_terminal"}),
     frozenset({"_progress"}),

@@ -71,7 +71,12 @@ class LiveProgress:
             subject if len(subject) <= _SUBJECT_CHARACTERS else "…" + subject[-_SUBJECT_CHARACTERS:]
         )
         text = escape(printable(f"{shown}  {remark}".strip()))
-        self._progress.update(self._tasks[stage], advance=1, subject=text)
+        task = self._tasks[stage]
+        self._progress.update(task, advance=1, subject=text)
+        # A campaign goes on beyond its minimum until it is precise enough.
+        known = next(t for t in self._progress.tasks if t.id == task)
+        if known.total is not None and known.completed > known.total:
+            self._progress.update(task, total=known.completed)
 
     def end(self, stage: str) -> None:
         """See `Watcher`."""

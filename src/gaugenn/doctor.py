@@ -11,6 +11,7 @@ from gaugenn.engines import Engine
 from gaugenn.engines._environments import cache_folder, find
 from gaugenn.formats import readers
 from gaugenn.records import BuildStatus
+from gaugenn.records._environment import KEYS
 from gaugenn.sources import _adb, play
 from gaugenn.zoo import _environment
 from gaugenn.zoo._build import records
@@ -38,16 +39,10 @@ class Check:
 
 
 def doctor() -> tuple[Check, ...]:
-    """Looks at Python, disk, formats, engines, the zoo, devices and programs."""
+    """Looks at interpreter, disk, formats, engines, zoo, devices and programs."""
     return (
-        _python(),
-        *_disk(),
-        _formats(),
-        *_engines(),
-        _zoo(),
-        _host(),
-        _ray(),
-        *_programs(),
+        *(_python(), *_disk(), _formats(), *_engines(), _zoo()),
+        *(_host(), _conditions(), _simulated(), _ray(), *_programs()),
     )
 
 
@@ -124,6 +119,21 @@ def _programs() -> tuple[Check, ...]:
         )
         for program, lacking, install in wanted
     )
+
+
+def _simulated() -> Check:
+    found = "runs --engine simulated in virtual time, with known truth"
+    return Check(ok=True, name="device simulated", found=found)
+
+
+def _conditions() -> Check:
+    """Which keys of the environment registry the host tells, and which it does not."""
+    host = HostDevice()
+    told = {reading.key for reading in (*host.info().readings, *host.conditions())}
+    untold = [key for key in KEYS if key not in told]
+    lacking = f"; it does not tell {', '.join(untold)}" if untold else ""
+    found = f"{len(told)} of {len(KEYS)} keys travel with each number{lacking}"
+    return Check(ok=True, name="conditions", found=found)
 
 
 def _ray() -> Check:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from gaugenn.analysis.verdict import (
-    INVALID_RULES,
+    RULES,
     SEMIVALID_RULES,
     Case,
     Validity,
@@ -16,13 +16,18 @@ from gaugenn.analysis.verdict import (
 )
 from gaugenn.records import (
     Environment,
+    FileKind,
+    InputShape,
     Job,
     JobRecord,
+    ModelRecord,
     OutputStatistics,
     Precision,
     Processor,
+    Reading,
     Run,
     RunStatus,
+    TensorInfo,
     Timings,
     TimingSemantics,
 )
@@ -129,6 +134,8 @@ SEMIVALID_CASES: list[tuple[str, Run]] = [
     ("not_flat", run(steady_s=(0.01,) * 15 + (0.0107,) * 15, process_cpu_s=0.31)),
     ("background_load", run(process_cpu_s=0.2)),
     ("background_load", dataclasses.replace(RUN, load_average=2.5)),
+    ("not_flat", run(notes=("not_flat",))),
+    ("bimodal", run(steady_s=(0.0099, 0.0101, 0.012, 0.01) * 15, process_cpu_s=0.7)),
     ("clock_coarse", run(timer_resolution_s=2e-4)),
     ("output_not_finite", run(outputs=output(not_finite=1))),
     ("output_zero", run(notes=("outputs-all-zero",))),
@@ -141,6 +148,144 @@ def test_one_odd_launch_of_five_gives_exactly_its_reason(reason: str, odd: Run) 
     found = judged([*with_one(odd), RUN])
     assert found.validity is Validity.SEMIVALID
     assert found.reasons == (reason,)
+
+
+def reading(key: str, value: float | str, instance: str = "") -> Reading:
+    if isinstance(value, str):
+        return Reading(key=key, instance=instance, text=value)
+    return Reading(key=key, instance=instance, number=value)
+
+
+def state(before: Sequence[Reading] = (), after: Sequence[Reading] = (), **changes: object) -> Run:
+    """A good launch of two seconds with other readings."""
+    return dataclasses.replace(
+        RUN,
+        before=tuple(before),
+        after=tuple(after),
+        wall_s=2.0,
+        cpu_s=1.0,
+        **changes,  # type: ignore[arg-type]
+    )
+
+
+LIMIT = "core_frequency_upper_limit_hz"
+CONDITION_CASES: list[tuple[str, Run, Run]] = [
+    (
+        "background_load",
+        state([reading("load_average", 1.0)]),
+        state([reading("load_average", 2.5)], load_average=None),
+    ),
+    (
+        "background_load",
+        state([reading("cpu_busy_s", 10)], [reading("cpu_busy_s", 11.9)]),
+        state([reading("cpu_busy_s", 10)], [reading("cpu_busy_s", 12.1)]),
+    ),
+    (
+        "background_load",
+        state([reading("cpu_steal_s", 10)], [reading("cpu_steal_s", 10.03)]),
+        state([reading("cpu_steal_s", 10)], [reading("cpu_steal_s", 10.05)]),
+    ),
+    (
+        "background_load",
+        state([reading("cpu_pressure_s", 10)], [reading("cpu_pressure_s", 10.3)]),
+        state([reading("cpu_pressure_s", 10)], [reading("cpu_pressure_s", 10.5)]),
+    ),
+    (
+        "throttled",
+        state([], [reading("thermal_status", 0)]),
+        state([], [reading("thermal_status", 1)]),
+    ),
+    (
+        "throttled",
+        state([reading(LIMIT, 2e9, "cpu0")], [reading(LIMIT, 1.95e9, "cpu0")]),
+        state([reading(LIMIT, 2e9, "cpu0")], [reading(LIMIT, 1.8e9, "cpu0")]),
+    ),
+    (
+        "frequency_changed",
+        state([], [reading("core_frequency_hz", 2e9, "cpu0")]),
+        state([], [reading("core_frequency_hz", 1.7e9, "cpu0")]),
+    ),
+    (
+        "hot_start",
+        state([reading("temperature_c", 40, "cpu")]),
+        state([reading("temperature_c", 60, "cpu")]),
+    ),
+    ("battery_low", state([reading("battery_level", 0.9)]), state([reading("battery_level", 0.1)])),
+    (
+        "charging",
+        state([reading("battery_state", "discharging")]),
+        state([reading("battery_state", "charging")]),
+    ),
+]
+
+
+@pytest.mark.parametrize(("reason", "usual", "odd"), CONDITION_CASES)
+def test_a_device_that_was_not_itself_gives_exactly_its_reason(
+    reason: str, usual: Run, odd: Run
+) -> None:
+    assert judged([usual] * 5).validity is Validity.VALID
+    found = judged([usual] * 4 + [odd])
+    assert found == Verdict(validity=Validity.SEMIVALID, reasons=(reason,))
+
+
+def test_inferences_that_resemble_their_neighbours_do_not_drift() -> None:
+    waves = [0.01 * (1 + 0.03 * (-1) ** (n // 5)) for n in range(15)]
+    slow = [1.06 * value for value in waves]
+    assert judged([run(steady_s=(*waves, *slow), process_cpu_s=0.4)] * 6).validity is Validity.VALID
+
+
+def test_different_cores_may_have_different_limits() -> None:
+    both = [reading(LIMIT, 2e9, "cpu0"), reading(LIMIT, 1e9, "cpu4")]
+    assert judged([state(both, both)] * 5).validity is Validity.VALID
+
+
+def test_a_counter_that_began_anew_says_nothing() -> None:
+    odd = state([reading("cpu_steal_s", 10)], [reading("cpu_steal_s", 1)])
+    assert judged([odd] * 5).validity is Validity.VALID
+
+
+def test_a_launch_during_which_the_device_was_started_anew_is_invalid() -> None:
+    odd = state([reading("boot_id", "a")], [reading("boot_id", "b")])
+    assert judged([*with_one(odd)]).reasons == ("rebooted",)
+    earlier = state([reading("boot_id", "a")], [reading("boot_id", "a")])
+    later = state([reading("boot_id", "b")], [reading("boot_id", "b")])
+    assert judged([earlier] * 3 + [later] * 3).validity is Validity.VALID
+
+
+def levels(*values: float) -> list[Run]:
+    return [run(steady_s=(v,) * 30, process_cpu_s=30 * v) for v in values]
+
+
+def test_launches_that_become_slower_one_after_the_other_drift() -> None:
+    rising = [0.01 * 1.01**n for n in range(8)]
+    assert judged(levels(*rising)).reasons == ("drift",)
+    assert judged(levels(*rising[::-1])).reasons == ("drift",)
+    assert judged(levels(*(0.01 * 1.001**n for n in range(8)))).validity is Validity.VALID
+    mixed = [rising[n] for n in (3, 0, 6, 1, 7, 2, 5, 4)]
+    assert judged(levels(*mixed)).validity is Validity.VALID
+
+
+def test_an_interval_is_wide_by_what_was_asked_for() -> None:
+    runs = levels(0.0098, 0.01, 0.0102, 0.0099, 0.0101, 0.01)
+    assert judged(runs).validity is Validity.VALID
+    case = Case(job=JOB, runs=runs, semantics=SEMANTICS, environment=ENVIRONMENT, precision=0.01)
+    assert verdict(case).reasons == ("ci_wide",)
+    record = JobRecord(
+        job_sha256=RUN.job_sha256,
+        job=JOB,
+        launches=5,
+        timing_semantics=SEMANTICS,
+        precision=0.01,
+    )
+    numbered = [dataclasses.replace(run, launch=n) for n, run in enumerate(runs)]
+    found = verdicts([record], numbered, [ENVIRONMENT], [])
+    assert found[RUN.job_sha256].reasons == ("ci_wide",)
+    assert "ci_wide" in judged(levels(0.01, 0.01, 0.013)).reasons
+
+
+def test_many_launches_may_lie_further_apart_than_few() -> None:
+    spread = [0.01 * (1.015 if n % 2 else 1 / 1.015) for n in range(28)]
+    assert judged(levels(*spread, 0.0106, 0.0094)).validity is Validity.VALID
 
 
 def test_few_launches_are_semivalid() -> None:
@@ -158,11 +303,16 @@ def test_shared_processor_time_is_judged_for_one_thread_only() -> None:
     assert found.validity is Validity.VALID
 
 
-def test_other_threads_or_another_precision_than_asked_for_are_semivalid() -> None:
+def test_other_threads_than_asked_for_are_semivalid() -> None:
     threads = dataclasses.replace(JOB, threads=2)
     assert judged([run(observed_threads=1)] * 5, threads).reasons == ("other_threads",)
+
+
+def test_another_precision_than_asked_for_is_invalid() -> None:
     half = dataclasses.replace(JOB, precision=Precision.FLOAT16)
-    assert judged([run(observed_precision="float32")] * 5, half).reasons == ("other_precision",)
+    found = judged([run(observed_precision="float32")] * 5, half)
+    assert found == Verdict(validity=Validity.INVALID, reasons=("other_precision",))
+    assert judged([run(observed_precision="float16 storage")] * 5, half).validity is Validity.VALID
     assert judged([run(observed_precision="float32")] * 5).validity is Validity.VALID
 
 
@@ -225,10 +375,40 @@ def test_no_output_is_invalid_and_caveats_are_named_with_it() -> None:
     assert found == Verdict(validity=Validity.INVALID, reasons=("no_output", "few_launches"))
 
 
-def test_every_reason_has_a_name_of_its_own() -> None:
-    assert not INVALID_RULES.keys() & SEMIVALID_RULES.keys()
+def test_every_reason_has_a_name_of_its_own_and_a_test() -> None:
+    names = [rule.reason for rule in RULES]
+    assert len(names) == len(set(names))
     tested = {reason for reason, _ in SEMIVALID_CASES} | {
-        *("few_launches", "weights_fake", "launches_missing"),
-        *("environments_differ", "other_threads", "other_precision"),
+        *(reason for reason, _, _ in CONDITION_CASES),
+        *("few_launches", "weights_fake", "launches_missing", "drift", "ci_wide"),
+        *("environments_differ", "other_threads", "outputs_disagree"),
     }
-    assert tested == SEMIVALID_RULES.keys()
+    assert tested == {rule.reason for rule in SEMIVALID_RULES}
+    assert all(rule.meaning.endswith(".") for rule in RULES)
+
+
+def test_what_runs_beside_a_job_on_purpose_is_no_background_load() -> None:
+    busy = state([reading("cpu_busy_s", 0.0)], [reading("cpu_busy_s", 100.0)])
+    assert "background_load" in judged([busy] * 5).reasons
+    beside = dataclasses.replace(JOB, companion=f"{'b' * 64}@null==1")
+    assert judged([busy] * 5, job=beside).reasons == ()
+
+
+def test_a_speed_is_judged_where_a_job_states_the_sizes_that_the_file_has() -> None:
+    """A conversion that computes nothing: 4 GMACs in 2 microseconds, as published logs have it."""
+    tensor = TensorInfo(name="x", dtype="float32", shape=("1", "3", "224", "224"))
+    model = ModelRecord(
+        model_sha256=JOB.model_sha256,
+        kind=FileKind.MODEL,
+        format="ncnn",
+        size_bytes=1,
+        inputs=(tensor,),
+        macs=4_000_000_000,
+    )
+    fast = run(steady_s=(0.000_002,) * 20, process_cpu_s=0.000_04)
+    for sizes, reasons in (((1, 3, 224, 224), True), ((1, 3, 8, 8), False)):
+        job = dataclasses.replace(JOB, input_shapes=(InputShape(name="x", shape=sizes),))
+        record = JobRecord(job_sha256=job.job_sha256, job=job, launches=5)
+        runs = [dataclasses.replace(fast, job_sha256=job.job_sha256, launch=n) for n in range(5)]
+        found = verdicts([record], runs, [ENVIRONMENT], [model])[job.job_sha256]
+        assert ("impossible_speed" in found.reasons) is reasons

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from gaugenn.bench import campaign as campaign_module
-from gaugenn.bench.campaign import LocalFile, Progress, campaign, host_programs
+from gaugenn.bench import launch as launch_module
+from gaugenn.bench.campaign import Ended, Progress, campaign, ended, host_programs
+from gaugenn.bench.launch import LocalFile
 from gaugenn.devices import Device, Output
 from gaugenn.devices.host import HostDevice
 from gaugenn.engines import load_engine
@@ -34,10 +35,12 @@ def record(word: str = "", launches: int = 2, **changes: object) -> JobRecord:
         "steady_minimum_count": 6,
         "steady_minimum_s": 0.0,
         "launch_maximum_s": 5.0,
-        **changes,
     }
+    asked = ("launches_maximum", "precision", "control")
+    fields |= {name: value for name, value in changes.items() if name not in asked}
     job = Job(**fields)  # type: ignore[arg-type]
-    return JobRecord(job_sha256=job.job_sha256, job=job, launches=launches)
+    how_often = {name: value for name, value in changes.items() if name in asked}
+    return JobRecord(job_sha256=job.job_sha256, job=job, launches=launches, **how_often)  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -50,29 +53,17 @@ def files(tmp_path: Path) -> Callable[[str], Sequence[LocalFile]]:
     return find
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[HostDevice]:
-    with HostDevice(tmp_path / "work", memory_limit_bytes=1 << 30) as device:
-        yield device
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GAUGENN_CACHE", str(tmp_path / "cache"))
-
-
 def launch_all(
     jobs: Sequence[JobRecord], device: Device, files: Callable[[str], Sequence[LocalFile]]
 ) -> list[Run]:
-    return list(
-        campaign(
-            jobs,
-            device=device,
-            environment=device.info(),
-            programs=host_programs(jobs),
-            files=files,
-        )
+    launches = campaign(
+        jobs,
+        device=device,
+        environment=device.info(),
+        programs=host_programs(jobs),
+        files=files,
     )
+    return [run for runs in launches for run in runs]
 
 
 class Scripted(Device):
@@ -180,7 +171,7 @@ def test_every_way_to_fail_has_its_status_and_reason_and_is_not_tried_for_ever(
     files: Callable[[str], Sequence[LocalFile]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(campaign_module, "time_limit_s", lambda _: 1.0 if word == "hang" else 60.0)
+    monkeypatch.setattr(launch_module, "time_limit_s", lambda _: 1.0 if word == "hang" else 60.0)
     runs = launch_all([record(word, launches=5)], host, files)
     assert [run.status for run in runs] == [status] * launches
     assert {run.reason for run in runs} == {reason}
@@ -239,7 +230,7 @@ def test_odd_outputs_are_noted(
 def test_a_launch_ends_near_its_time_limit_and_says_so(
     host: HostDevice, files: Callable[[str], Sequence[LocalFile]]
 ) -> None:
-    slow = record("slow", 1, launch_maximum_s=0.5, steady_minimum_count=1000)
+    slow = record("slow", 1, launch_maximum_s=3.0, steady_minimum_count=1000)
     (run,) = launch_all([slow], host, files)
     assert run.timings is not None
     assert "time-limit" in run.timings.notes
@@ -267,7 +258,7 @@ def run_scripted(
     files: Callable[[str], Sequence[LocalFile]],
     **options: object,
 ) -> Iterator[Run]:
-    return campaign(
+    launches = campaign(
         jobs,
         device=device,
         environment=device.info(),
@@ -275,6 +266,7 @@ def run_scripted(
         files=files,
         **options,  # type: ignore[arg-type]
     )
+    return (run for runs in launches for run in runs)
 
 
 def test_blocks_are_complete_and_each_has_its_own_order(
@@ -305,8 +297,8 @@ def test_a_stopped_campaign_goes_on_where_it_stopped(
     whole = keys(list(run_scripted(jobs, Scripted(), files)))
     stopped = run_scripted(jobs, Scripted(), files)
     before = [next(stopped) for _ in range(8)]
-    stopped.close()
-    done = {(run.job_sha256, run.launch): run.status for run in before}
+    stopped.close()  # type: ignore[attr-defined]
+    done = {(run.job_sha256, run.launch): ended(run) for run in before}
     after = list(run_scripted(jobs, Scripted(), files, done=done))
     assert keys(before) + keys(after) == whole
 
@@ -315,7 +307,7 @@ def test_more_launches_can_be_asked_for_later(
     files: Callable[[str], Sequence[LocalFile]],
 ) -> None:
     few = list(run_scripted(scripted_jobs(2), Scripted(), files))
-    done = {(run.job_sha256, run.launch): run.status for run in few}
+    done = {(run.job_sha256, run.launch): ended(run) for run in few}
     more = list(run_scripted(scripted_jobs(3), Scripted(), files, done=done))
     assert {launch for _, launch in keys(more)} == {2}
     assert len(more) == 6
@@ -326,8 +318,8 @@ def test_what_was_given_up_before_is_not_tried_again(
 ) -> None:
     refused, crashed, other = scripted_jobs(4)[:3]
     done = {
-        (refused.job_sha256, 0): RunStatus.REFUSED,
-        (crashed.job_sha256, 0): RunStatus.CRASHED,
+        (refused.job_sha256, 0): Ended(status=RunStatus.REFUSED),
+        (crashed.job_sha256, 0): Ended(status=RunStatus.CRASHED),
     }
     answers = {long_word("b"): [Output(exit_code=139, stdout="", stderr="", wall_s=0.0)]}
     runs = list(run_scripted([refused, crashed, other], Scripted(answers), files, done=done))
@@ -364,7 +356,7 @@ def test_a_lost_device_ends_the_campaign_and_its_launch_is_made_again(
     with pytest.raises(DeviceError, match="host: link lost"):
         next(launches)
     assert [(run.launch, run.status) for run in runs] == [(0, RunStatus.LOST)]
-    done = {(run.job_sha256, run.launch): run.status for run in runs}
+    done = {(run.job_sha256, run.launch): ended(run) for run in runs}
     again = list(run_scripted([job], Scripted(), files, done=done))
     assert [(run.launch, run.status) for run in again] == [(0, RunStatus.OK), (1, RunStatus.OK)]
 
@@ -379,7 +371,7 @@ def test_progress_counts_what_was_done_before(
     files: Callable[[str], Sequence[LocalFile]],
 ) -> None:
     jobs = scripted_jobs(2)
-    done = {(jobs[0].job_sha256, 0): RunStatus.REFUSED}
+    done = {(jobs[0].job_sha256, 0): Ended(status=RunStatus.REFUSED)}
     seen: list[Progress] = []
     list(run_scripted(jobs, Scripted(), files, done=done, progress=seen.append))
     assert len(seen) == 10
@@ -471,4 +463,4 @@ def test_jobs_with_different_launches_leave_the_later_blocks(
 
 def test_the_time_limit_leaves_room_for_one_long_inference() -> None:
     job = dataclasses.replace(record().job, launch_maximum_s=10.0)
-    assert campaign_module.time_limit_s(job) == 80.0
+    assert launch_module.time_limit_s(job) == 80.0

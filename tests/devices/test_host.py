@@ -235,14 +235,46 @@ def test_the_machine_describes_itself_the_same_twice(host: HostDevice) -> None:
     assert info.processor_model
     assert info.memory_bytes is None or info.memory_bytes > 1 << 26
     assert len(info.environment_sha256) == 64
-    assert host.load_average() >= 0
 
 
 def test_another_governor_is_another_environment(
-    host: HostDevice, monkeypatch: pytest.MonkeyPatch
+    host: HostDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    governor = tmp_path / "sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"
+    governor.parent.mkdir(parents=True)
+    monkeypatch.setattr(host_module, "ROOT", tmp_path)
+    governor.write_text("schedutil\n")
     before = host.info()
-    monkeypatch.setattr(host_module, "_first_line", lambda _: "powersave")
+    governor.write_text("powersave\n")
     after = host.info()
-    assert after.governor == "powersave"
+    assert (before.governor, after.governor) == ("schedutil", "powersave")
     assert after.environment_sha256 != before.environment_sha256
+
+
+def test_the_state_of_the_machine_is_no_part_of_what_it_is(host: HostDevice) -> None:
+    stated = {reading.key for reading in host.info().readings}
+    state = {reading.key for reading in host.conditions()}
+    assert not stated & state
+    assert {"uptime_s", "load_average", "cpu_busy_s"} <= state
+    assert host.clock_offset_s() == 0
+
+
+def test_the_processor_time_and_the_variables_of_a_command_are_reported(host: HostDevice) -> None:
+    code = "import time\nend = time.process_time() + 0.2\nwhile time.process_time() < end: pass"
+    output = host.run(python(code), environment={"GIVEN": "yes"})
+    assert output.cpu_s is not None
+    assert output.cpu_s >= 0.2
+    assert output.variables["GIVEN"] == "yes"
+    assert set(output.variables) <= {*host_module.KEPT_VARIABLES, "HOME", "GIVEN"}
+
+
+def test_the_page_cache_is_dropped_by_telling_the_kernel(
+    host: HostDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_module, "ROOT", tmp_path)
+    with pytest.raises(UsageError, match="needs Linux and root"):
+        host.drop_page_cache()
+    told = tmp_path / "proc/sys/vm/drop_caches"
+    told.parent.mkdir(parents=True)
+    host.drop_page_cache()
+    assert told.read_text() == "3\n"

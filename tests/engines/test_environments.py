@@ -3,6 +3,8 @@
 The wheels are made here and pip is kept from the network.
 """
 
+import base64
+import hashlib
 import sys
 import threading
 import zipfile
@@ -40,7 +42,8 @@ def write_wheel(folder: Path, version: str, source: str) -> None:
         wheel.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
-        wheel.writestr(f"{info}/RECORD", "")
+        digest = base64.urlsafe_b64encode(hashlib.sha256(source.encode()).digest()).rstrip(b"=")
+        wheel.writestr(f"{info}/RECORD", f"gaugenn_toy.py,sha256={digest.decode()},{len(source)}\n")
 
 
 @pytest.fixture
@@ -100,6 +103,17 @@ def test_two_builders_after_an_interrupted_one_build_once_what_is_found_started_
     assert "gaugenn-toy==1.1" in made.resolved
     assert made.python == ".".join(map(str, sys.version_info[:3]))
     assert left_over(cache) == []
+    named = environments.library_digest(toy, "1.1")
+    assert named is not None
+    assert environments.library_digest(toy, "1.0") is None
+    library = next(made.folder.glob("lib/python*/site-packages"))
+    record = next(library.glob("gaugenn_toy-1.1.dist-info/RECORD"))
+    record.write_text(record.read_text() + "../../../bin/toy,sha256=abc,1\nlate.pyc,,\n")
+    assert environments.library_digest(toy, "1.1") == named
+    record.write_text(
+        record.read_text().replace("gaugenn_toy.py,sha256=", "gaugenn_toy.py,sha256=X")
+    )
+    assert environments.library_digest(toy, "1.1") != named
     assert environments.install(toy, "1.1") == made
     assert len(builds) == 1
     assert environments.installed() == (made,)

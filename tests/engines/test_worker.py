@@ -1,7 +1,7 @@
 """The measured side, function by function, inside this process."""
 
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
 from gaugenn.engines import _worker
-from gaugenn.engines._worker import Adapter, InputSpec, Order, Refusal
+from gaugenn.engines._worker import InputSpec, Order, Refusal
 
 
 def order(**changes: object) -> Order:
@@ -167,65 +167,6 @@ def test_digests_tell_arrays_apart_by_value_type_shape_and_name() -> None:
     assert _worker.digest_arrays([("a", base.copy())]) == digests[0]
 
 
-class Counting(Adapter):
-    def __init__(self, pause_s: float = 0.0) -> None:
-        super().__init__(order())
-        self.pause_s = pause_s
-        self.calls: list[str] = []
-
-    def stage(self) -> None:
-        self.calls.append("stage")
-
-    def invoke(self) -> None:
-        self.calls.append("invoke")
-        time.sleep(self.pause_s)
-
-
-def far() -> int:
-    return time.perf_counter_ns() + 10**12
-
-
-def test_inferences_repeat_until_the_count_is_reached() -> None:
-    adapter = Counting()
-    samples, complete = _worker.repeat(adapter, 5, 0.0, far())
-    assert (len(samples), complete) == (5, True)
-    assert adapter.calls == ["stage", "invoke"] * 5
-
-
-def test_inferences_repeat_until_the_time_is_reached() -> None:
-    begin = time.perf_counter()
-    samples, complete = _worker.repeat(Counting(0.002), 1, 0.02, far())
-    assert time.perf_counter() - begin >= 0.02
-    assert complete
-    assert len(samples) > 1
-
-
-def test_the_deadline_ends_the_repeats_before_their_minimum() -> None:
-    samples, complete = _worker.repeat(Counting(0.01), 1000, 0.0, time.perf_counter_ns() + 10**7)
-    assert not complete
-    assert 0 < len(samples) < 1000
-    assert _worker.repeat(Counting(), 5, 0.0, 0) == ([], False)
-
-
-def test_the_number_of_samples_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_worker, "MAXIMUM_SAMPLES", 50)
-    samples, complete = _worker.repeat(Counting(), 1, 10.0, far())
-    assert (len(samples), complete) == (50, False)
-
-
-def test_the_staging_of_an_inference_is_not_in_its_sample() -> None:
-    class Slow(Counting):
-        def stage(self) -> None:
-            time.sleep(0.02)
-
-    samples, _ = _worker.repeat(Slow(), 3, 0.0, far())
-    assert max(samples) < 2e7
-
-
-def test_the_clock_has_a_resolution() -> None:
-    assert 0 < _worker.timer_resolution_s() < 0.1
-
-
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
@@ -253,3 +194,52 @@ def test_memory_is_that_of_this_process(make: Callable[[], str]) -> None:
     assert found is not None
     assert found > 1 << 20
     assert _worker.memory_bytes("VmNothing") is None
+
+
+def warmed(latencies: Sequence[float], minimum: int = 3, maximum_s: float = 10.0) -> object:
+    """Why and after how many latencies a warm-up ended; None if it did not."""
+    rule = _worker.WarmUp(minimum, 0.0, maximum_s)
+    for count, latency in enumerate(latencies, 1):
+        reason = rule.add(latency)
+        if reason is not None:
+            return reason, count
+    return None
+
+
+def test_a_warm_up_ends_when_three_windows_agree() -> None:
+    assert warmed([0.05] * 100) == ("flat", 15)
+    assert warmed([0.2] * 5 + [0.05] * 100) == ("flat", 20)
+    assert warmed([0.0625, 0.0625, 0.0625, 0.0625, 9.0] * 3) == ("flat", 15)
+
+
+def test_a_window_has_a_count_and_a_time() -> None:
+    assert warmed([1.0] * 100) == ("flat", 15)
+    assert warmed([2**-9] * 1000) == ("flat", 156)
+
+
+def test_a_warm_up_reaches_its_minimum_first() -> None:
+    assert warmed([0.05] * 100, minimum=33) == ("flat", 35)
+
+
+def test_a_slow_drift_is_not_flat_although_neighbours_agree() -> None:
+    drifting = [0.05 * 1.015 ** (n // 5) for n in range(1000)]
+    reason, count = cast("tuple[str, int]", warmed(drifting, maximum_s=5.0))
+    assert reason == "not_flat"
+    assert sum(drifting[:count]) >= 5.0
+    assert sum(drifting[: count - 5]) < 5.0
+
+
+def test_a_slow_model_is_judged_before_its_time_is_over() -> None:
+    assert warmed([3.0] * 15) == ("flat", 15)
+    assert warmed([3.0] * 10 + [4.0] * 5) == ("not_flat", 15)
+
+
+def test_an_output_is_reported_at_evenly_spread_places_or_whole_where_it_is_small() -> None:
+    long = _worker.describe_output("y", np.arange(1000, dtype=np.float32))["sample"]
+    assert isinstance(long, list)
+    assert (len(long), long[0], long[-1]) == (256, 0.0, 999.0)
+    assert long == sorted(long)
+    assert _worker.describe_output("y", np.array([[3, 1]], np.int8))["sample"] == [3.0, 1.0]
+    assert _worker.describe_output("y", np.zeros((0, 3), np.float32))["sample"] == []
+    assert _worker.describe_output("y", np.array([1.0, np.nan]))["sample"] == []
+    assert _worker.describe_output("y", np.array(["a"]))["sample"] == []

@@ -7,6 +7,7 @@ import signal
 import time
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -323,6 +324,27 @@ def test_rows_that_lack_a_later_column_are_read_with_its_default(tmp_path: Path)
     assert rows["apps/1.apk"].permissions == ()
     assert (rows["apps/2.apk"].members, rows["apps/2.apk"].label) == (0, None)
     assert rows["apps/3.apk"].members == 7
+
+
+def test_a_record_inside_a_row_that_lacks_a_later_field_is_read_with_its_default(
+    tmp_path: Path,
+) -> None:
+    study = Study.create(tmp_path / "s")
+    study.write([_run(0)])
+    (part,) = (tmp_path / "s/tables/runs").iterdir()
+    later = ("steady_start_s", "stamps", "inferences_per_sample", "timer_cost_s")
+    rows = pq.read_table(part).drop_columns(["before", "variables"]).to_pylist()
+    for row in rows:
+        for name in later:
+            del row["timings"][name]
+    pq.write_table(pa.Table.from_pylist(rows), part)
+    study.write([_run(1)])
+    for compacted in (False, True):
+        if compacted:
+            study.compact()
+        old, new = sorted(study.rows(Run), key=lambda run: run.launch)
+        assert old.timings == new.timings
+        assert (old.before, old.variables) == ((), ())
 
 
 def test_a_folder_in_which_a_study_was_about_to_be_made_becomes_one(tmp_path: Path) -> None:

@@ -6,30 +6,41 @@ invalid ones are kept but never summed up. Thresholds are the method's, not the 
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import combinations
 
+from gaugenn.analysis import _verdict_conditions as conditions
+from gaugenn.analysis._verdict_case import Case
+from gaugenn.analysis.agreement import outputs_agree
+from gaugenn.analysis.statistics import estimate, is_bimodal
 from gaugenn.records import (
     Environment,
     Job,
     JobRecord,
     ModelRecord,
+    OutputStatistics,
     Precision,
     Processor,
     Run,
     RunStatus,
-    Timings,
-    TimingSemantics,
 )
 
 LAUNCHES_WANTED = 5
-REPEATS_SPREAD = 0.10
-"""Largest launch median over smallest, minus 1, that still counts as agreement."""
+REPEATS_VARIATION = 0.05
+"""Standard deviation of the logarithms of launch medians that still counts as agreement."""
+INTERVAL_WANTED = 0.10
+"""Half the interval on the logarithms, where no precision was asked for."""
 DRIFT = 0.05
-"""Last third's median of a launch over its first third's, minus 1."""
-CPU_SHARE_WANTED = 0.9
-"""Processor time over wall time that one thread gets on an idle core."""
+"""Last third's median of a launch over its first third's, minus 1; and the trend over all launches."""
+DRIFT_SCATTERS = 4.5
+"""The same difference in median absolute deviations inside the thirds: three standard deviations."""
+TREND_SCORE = 2.576
+"""Of Mann and Kendall's test, in standard deviations: a chance of one in a hundred without a trend.
+
+Source: https://doi.org/10.2307/1907187
+"""
 CLOCK_STEPS_WANTED = 100
 """An inference shorter than this many steps of the clock is coarsely timed."""
 OUTPUT_TOLERANCE = 1e-2
@@ -59,47 +70,12 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """What a verdict is given on.
-
-    Attributes:
-        job: the job.
-        runs: all its runs.
-        semantics: what its samples contain, if known.
-        environment: what the runs ran on, if known.
-        macs: multiply-accumulates of one inference at the job's shapes, if known and not a bound.
-        launches: how many were asked for; as many as there are by default.
-    """
-
-    job: Job
-    runs: Sequence[Run]
-    semantics: TimingSemantics | None
-    environment: Environment | None
-    macs: int | None = None
-    launches: int = 0
-
-    @property
-    def measured(self) -> list[Timings]:
-        """Timings of the launches that ended well and have steady samples."""
-        return [
-            run.timings
-            for run in self.runs
-            if run.status is RunStatus.OK and run.timings is not None and run.timings.steady_s
-        ]
-
-    @property
-    def medians_s(self) -> list[float]:
-        """Median steady latency of each launch."""
-        return [statistics.median(timings.steady_s) for timings in self.measured]
-
-
 def verdict(case: Case) -> Verdict:
     """Applies every rule."""
     if not case.measured:
         return Verdict(validity=Validity.INVALID, reasons=("no_result",))
-    invalid = [name for name, rule in INVALID_RULES.items() if rule(case)]
-    semivalid = [name for name, rule in SEMIVALID_RULES.items() if rule(case)]
+    invalid = [rule.reason for rule in INVALID_RULES if rule.fires(case)]
+    semivalid = [rule.reason for rule in SEMIVALID_RULES if rule.fires(case)]
     if invalid:
         return Verdict(validity=Validity.INVALID, reasons=(*invalid, *semivalid))
     validity = Validity.SEMIVALID if semivalid else Validity.VALID
@@ -112,30 +88,72 @@ def verdicts(
     environments: Iterable[Environment],
     models: Iterable[ModelRecord],
 ) -> dict[str, Verdict]:
-    """The verdict on every job that has a run, by its digest.
-
-    Of a launch that was tried again the last good end counts.
-    """
+    """The verdict on every job that has a run, by its digest; see `counted`."""
     places = {environment.environment_sha256: environment for environment in environments}
-    macs = {m.model_sha256: m.macs for m in models if not m.uncounted_nodes}
-    launches: dict[str, dict[int, Run]] = {}
-    for run in sorted(runs, key=lambda run: (run.status is RunStatus.OK, run.started_at)):
-        launches.setdefault(run.job_sha256, {})[run.launch] = run
+    counts = {m.model_sha256: m for m in models if not m.uncounted_nodes}
+    launches = counted(runs)
+    outputs = _first_outputs(launches)
+    jobs = list(jobs)
+    alike: dict[tuple[str, str | None], dict[str, Outputs]] = {}
+    for record in jobs:
+        if record.job_sha256 in outputs:
+            fed, made_of_it = outputs[record.job_sha256]
+            group = alike.setdefault((record.job.model_sha256, fed), {})
+            group[record.job_sha256] = made_of_it
     found: dict[str, Verdict] = {}
     for record in jobs:
-        made = list(launches.get(record.job_sha256, {}).values())
+        made = launches.get(record.job_sha256)
         if made:
-            shaped = record.job.input_shapes
+            fed, _ = outputs.get(record.job_sha256, (None, ()))
+            group = alike.get((record.job.model_sha256, fed), {})
             case = Case(
                 job=record.job,
                 runs=made,
                 semantics=record.timing_semantics,
                 environment=places.get(made[-1].environment_sha256),
-                macs=None if shaped else macs.get(record.job.model_sha256),
+                macs=_macs(record.job, counts.get(record.job.model_sha256)),
                 launches=record.launches,
+                precision=record.precision,
+                others=[o for job, o in group.items() if job != record.job_sha256],
             )
             found[record.job_sha256] = verdict(case)
     return found
+
+
+Outputs = Sequence[OutputStatistics]
+
+
+def _first_outputs(
+    launches: Mapping[str, Sequence[Run]],
+) -> dict[str, tuple[str | None, Outputs]]:
+    """What the first good launch of each job was fed, by digest, and what came out."""
+    found: dict[str, tuple[str | None, Outputs]] = {}
+    for job, runs in launches.items():
+        for run in runs:
+            if run.status is RunStatus.OK and run.timings is not None and run.timings.steady_s:
+                found[job] = (run.timings.input_sha256, run.timings.outputs)
+                break
+    return found
+
+
+def _macs(job: Job, model: ModelRecord | None) -> int | None:
+    """Those of the file, where the job gives no input another size than the file does."""
+    if model is None:
+        return None
+    stated = {tensor.name: tensor.shape for tensor in model.inputs}
+    same = all(stated.get(i.name) == tuple(map(str, i.shape)) for i in job.input_shapes)
+    return model.macs if same else None
+
+
+def counted(runs: Iterable[Run]) -> dict[str, list[Run]]:
+    """The runs that count, by the digest of their job and in the order of launches.
+
+    Of a launch that was tried again the last good end counts.
+    """
+    found: dict[str, dict[int, Run]] = {}
+    for run in sorted(runs, key=lambda run: (run.status is RunStatus.OK, run.started_at)):
+        found.setdefault(run.job_sha256, {})[run.launch] = run
+    return {job: [made[n] for n in sorted(made)] for job, made in found.items()}
 
 
 def _noted(note: str) -> Callable[[Case], bool]:
@@ -161,6 +179,24 @@ def _outputs_differ(case: Case) -> bool:
     return False
 
 
+def _disagreements(case: Case) -> list[Outputs]:
+    """Outputs of other jobs that this one's do not agree with."""
+    mine = case.measured[0].outputs
+    return [other for other in case.others if outputs_agree(mine, other) is False]
+
+
+def _contradicted(case: Case) -> bool:
+    """No other job agrees, and at least two of them agree with each other."""
+    against = _disagreements(case)
+    if len(against) < len(case.others):
+        return False
+    return any(outputs_agree(one, two) for one, two in combinations(against, 2))
+
+
+def _disputed(case: Case) -> bool:
+    return bool(_disagreements(case)) and not _contradicted(case)
+
+
 def _impossible_speed(case: Case) -> bool:
     if case.macs is None or case.environment is None or case.job.processor is not Processor.CPU:
         return False
@@ -175,34 +211,55 @@ def _silent_fallback(case: Case) -> bool:
     )
 
 
-def _background_load(case: Case) -> bool:
-    """More tasks than cores before a launch, or one thread that did not get its core."""
-    cores = math.inf if case.environment is None else case.environment.logical_cores
-    if any(run.load_average is not None and run.load_average > cores for run in case.runs):
-        return True
-    if case.job.threads != 1 or case.job.processor is not Processor.CPU:
-        return False
-    return any(
-        timings.process_cpu_s is not None
-        and timings.process_cpu_s < CPU_SHARE_WANTED * sum(timings.steady_s)
-        for timings in case.measured
-    )
-
-
 def _not_flat(case: Case) -> bool:
+    """The warm-up gave up, or the steady inferences go on becoming slower or faster.
+
+    A difference inside what inferences that resemble their neighbours show by chance does not count.
+    """
     for timings in case.measured:
+        if "not_flat" in timings.notes:
+            return True
         third = len(timings.steady_s) // 3
         if third < 5:
             continue
-        early = statistics.median(timings.steady_s[:third])
-        late = statistics.median(timings.steady_s[-third:])
-        if abs(late - early) > DRIFT * early:
+        ends = (timings.steady_s[:third], timings.steady_s[-third:])
+        early, late = (statistics.median(end) for end in ends)
+        scatter = statistics.median(
+            abs(sample - level)
+            for end, level in zip(ends, (early, late), strict=True)
+            for sample in end
+        )
+        if abs(late - early) > max(DRIFT * early, DRIFT_SCATTERS * scatter):
             return True
     return False
 
 
 def _repeats_differ(case: Case) -> bool:
-    return max(case.medians_s) > (1 + REPEATS_SPREAD) * min(case.medians_s)
+    variation = estimate(case.medians_s).variation
+    return variation is not None and variation > REPEATS_VARIATION
+
+
+def _ci_wide(case: Case) -> bool:
+    half_width = estimate(case.medians_s).half_width
+    wanted = INTERVAL_WANTED if case.precision is None else case.precision
+    return half_width is not None and half_width > wanted
+
+
+def _drift(case: Case) -> bool:
+    """Launches become slower or faster one after the other, by more than chance lets them."""
+    logs = [math.log(median) for median in case.medians_s]
+    pairs = list(combinations(range(len(logs)), 2))
+    score = sum((logs[b] > logs[a]) - (logs[b] < logs[a]) for a, b in pairs)
+    n = len(logs)
+    deviation = math.sqrt(n * (n - 1) * (2 * n + 5) / 18)
+    if abs(score) - 1 <= TREND_SCORE * deviation:
+        return False
+    slope = statistics.median((logs[b] - logs[a]) / (b - a) for a, b in pairs)
+    return abs(slope) * (n - 1) > DRIFT
+
+
+def _bimodal(case: Case) -> bool:
+    return any(is_bimodal(timings.steady_s) for timings in case.measured)
 
 
 def _clock_coarse(case: Case) -> bool:
@@ -226,31 +283,132 @@ def _other_threads(case: Case) -> bool:
 
 
 def _other_precision(case: Case) -> bool:
+    """It computed in another precision than was asked for; `float16 storage` is half precision."""
     if case.job.precision is Precision.AS_STORED:
         return False
-    return any(t.observed_precision not in (None, case.job.precision) for t in case.measured)
+    seen = (timings.observed_precision for timings in case.measured)
+    return any(p is not None and p.split()[0] != case.job.precision for p in seen)
 
 
-INVALID_RULES: dict[str, Callable[[Case], bool]] = {
-    "no_output": _noted("no-output"),
-    "wrong_output": _outputs_differ,
-    "impossible_speed": _impossible_speed,
-    "silent_fallback": _silent_fallback,
-}
-SEMIVALID_RULES: dict[str, Callable[[Case], bool]] = {
-    "launches_missing": lambda case: len(case.runs) < case.launches,
-    "environments_differ": lambda case: len({run.environment_sha256 for run in case.runs}) > 1,
-    "other_threads": _other_threads,
-    "other_precision": _other_precision,
-    "few_launches": lambda case: len(case.measured) < LAUNCHES_WANTED,
-    "launches_failed": lambda case: any(run.status is not RunStatus.OK for run in case.runs),
-    "few_samples": _few_samples,
-    "repeats_differ": _repeats_differ,
-    "not_flat": _not_flat,
-    "background_load": _background_load,
-    "clock_coarse": _clock_coarse,
-    "weights_fake": lambda case: case.semantics is not None and not case.semantics.real_weights,
-    "output_not_finite": _not_finite,
-    "output_zero": _noted("outputs-all-zero"),
-    "output_changes": _noted("outputs-change"),
-}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A row of the table.
+
+    Attributes:
+        reason: machine-readable name.
+        validity: of a job that it fires on.
+        meaning: one sentence for people.
+        fires: whether it does; it does not where the rows lack what it needs.
+    """
+
+    reason: str
+    validity: Validity
+    meaning: str
+    fires: Callable[[Case], bool]
+
+
+def _rules(
+    validity: Validity, rules: Mapping[str, tuple[str, Callable[[Case], bool]]]
+) -> tuple[Rule, ...]:
+    return tuple(
+        Rule(reason=reason, validity=validity, meaning=meaning, fires=fires)
+        for reason, (meaning, fires) in rules.items()
+    )
+
+
+INVALID_RULES = _rules(
+    Validity.INVALID,
+    {
+        "no_output": ("The model gives no output.", _noted("no-output")),
+        "wrong_output": (
+            "Launches disagree on an output beyond rounding, or other engines agree on another one.",
+            lambda case: _outputs_differ(case) or _contradicted(case),
+        ),
+        "impossible_speed": (
+            "Faster than any processor of these cores and frequency could be.",
+            _impossible_speed,
+        ),
+        "silent_fallback": ("Another processor computed than was asked for.", _silent_fallback),
+        "other_precision": ("It computed in another precision than asked for.", _other_precision),
+        "rebooted": ("The device was started anew during a launch.", conditions.rebooted),
+    },
+)
+SEMIVALID_RULES = _rules(
+    Validity.SEMIVALID,
+    {
+        "launches_missing": (
+            "Fewer launches were made than asked for.",
+            lambda case: len(case.runs) < case.launches,
+        ),
+        "environments_differ": (
+            "Launches ran on different devices, systems or settings.",
+            lambda case: len({run.environment_sha256 for run in case.runs}) > 1,
+        ),
+        "outputs_disagree": (
+            "Another engine gives another output for the same model and input; which one is right is "
+            "not known.",
+            _disputed,
+        ),
+        "other_threads": ("Another number of threads computed than asked for.", _other_threads),
+        "few_launches": (
+            f"Fewer than {LAUNCHES_WANTED} launches ended well.",
+            lambda case: len(case.measured) < LAUNCHES_WANTED,
+        ),
+        "launches_failed": (
+            "Some launches did not end well.",
+            lambda case: any(run.status is not RunStatus.OK for run in case.runs),
+        ),
+        "few_samples": ("A launch has fewer samples than asked for.", _few_samples),
+        "ci_wide": (
+            "The interval is wider than asked for, or than "
+            f"{INTERVAL_WANTED:.0%} on each side where nothing was asked.",
+            _ci_wide,
+        ),
+        "repeats_differ": (
+            f"Launch medians vary by more than {REPEATS_VARIATION:.0%}.",
+            _repeats_differ,
+        ),
+        "drift": (
+            f"Launches became slower or faster in time, by more than {DRIFT:.0%} in all.",
+            _drift,
+        ),
+        "not_flat": (
+            "A warm-up ended at its limit, or a launch's last third differs from its first by more "
+            f"than {DRIFT:.0%}.",
+            _not_flat,
+        ),
+        "bimodal": ("The inferences of a launch form two groups with a gap.", _bimodal),
+        "background_load": (
+            "Other programs had the processor: load average, processor time of others, stolen time, "
+            "tasks waiting, or a thread that did not get its core.",
+            conditions.background_load,
+        ),
+        "throttled": (
+            "The device reported heat, or took away some of its clock.",
+            conditions.throttled,
+        ),
+        "frequency_changed": (
+            "The fastest core's frequency differs between launches.",
+            conditions.frequency_changed,
+        ),
+        "hot_start": (
+            "A launch began much hotter than the coolest one.",
+            conditions.hot_start,
+        ),
+        "battery_low": ("The battery was low.", conditions.battery_low),
+        "charging": ("The battery was charging, which heats.", conditions.charging),
+        "clock_coarse": ("A sample is few steps of the clock.", _clock_coarse),
+        "weights_fake": (
+            "The engine runs with weights of its own making.",
+            lambda case: case.semantics is not None and not case.semantics.real_weights,
+        ),
+        "output_not_finite": ("An output has elements that are no numbers.", _not_finite),
+        "output_zero": ("All outputs are zero.", _noted("outputs-all-zero")),
+        "output_changes": (
+            "Equal inputs gave different outputs in one launch.",
+            _noted("outputs-change"),
+        ),
+    },
+)
+RULES = (*INVALID_RULES, *SEMIVALID_RULES)
+"""The table. A rule over a value that no row has does not fire."""

@@ -9,7 +9,9 @@
     api.query("study", "SELECT format, count(*) FROM models GROUP BY format").to_pandas()
 """
 
+from gaugenn.analysis.comparison import THRESHOLD as COMPARISON_THRESHOLD
 from gaugenn.analysis.snapshots import SnapshotDiff
+from gaugenn.api._compare import compare
 from gaugenn.api._diff import diff
 from gaugenn.api._engines import (
     EngineInfo,
@@ -17,11 +19,23 @@ from gaugenn.api._engines import (
     engines_list,
     engines_missing,
     engines_named,
+    engines_offers,
     engines_remove,
 )
+from gaugenn.api._export import export, exports, frame
+from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
 from gaugenn.api._sources import SourceInfo, crawl, sources_list
-from gaugenn.api._study import StudyResult, bench, scan, study
+from gaugenn.api._study import (
+    StudyResult,
+    bench,
+    foresee,
+    rate_launches,
+    read_plan,
+    scan,
+    study,
+    sustained_launches,
+)
 from gaugenn.api._zoo import (
     ZOO_SIZE_GB,
     ZooModel,
@@ -32,30 +46,43 @@ from gaugenn.api._zoo import (
     zoo_list,
     zoo_matrix,
 )
+from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
+from gaugenn.pipeline.compare import Comparison, ModelComparison
 from gaugenn.pipeline.crawl import CrawlResult, CrawlSettings
+from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.inspect import Inspection, inspect
-from gaugenn.pipeline.measure import BenchSettings
+from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
 from gaugenn.pipeline.zoo import Built
 from gaugenn.records import InputShape
 from gaugenn.sources import AppQuery
 
 __all__ = [
+    "COMPARISON_THRESHOLD",
     "ZOO_SIZE_GB",
     "AppQuery",
     "BenchSettings",
     "Built",
     "Check",
+    "Comparison",
     "CrawlResult",
     "CrawlSettings",
     "EngineInfo",
+    "Experiment",
+    "Forecast",
+    "History",
     "InputShape",
     "Inspection",
+    "ModelComparison",
+    "RateLaunch",
+    "Release",
     "SnapshotDiff",
     "SourceInfo",
     "StudyResult",
+    "SustainedLaunch",
     "ZooModel",
     "bench",
+    "compare",
     "crawl",
     "diff",
     "doctor",
@@ -63,15 +90,26 @@ __all__ = [
     "engines_list",
     "engines_missing",
     "engines_named",
+    "engines_offers",
     "engines_remove",
+    "export",
+    "exports",
     "figures",
+    "foresee",
+    "frame",
+    "history",
     "inspect",
+    "oracle",
+    "profile",
     "query",
+    "rate_launches",
+    "read_plan",
     "report",
     "report_figure",
     "scan",
     "sources_list",
     "study",
+    "sustained_launches",
     "write_csv",
     "zoo_add",
     "zoo_build",

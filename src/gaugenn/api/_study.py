@@ -5,13 +5,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gaugenn.bench.plan_file import read_plan as read_plan_file
+from gaugenn.bench.settings import BenchSettings
 from gaugenn.errors import UsageError
 from gaugenn.execute import Executor
 from gaugenn.execute.local import LocalPool
 from gaugenn.pipeline import Silent, Watcher
 from gaugenn.pipeline.analyse import analyse
 from gaugenn.pipeline.discover import require_paths
-from gaugenn.pipeline.measure import BenchSettings, measure, require_engines
+from gaugenn.pipeline.foresee import Forecast
+from gaugenn.pipeline.foresee import foresee as foresee_campaign
+from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
+from gaugenn.pipeline.loads import rate_launches as read_rate_launches
+from gaugenn.pipeline.loads import sustained_launches as read_sustained_launches
+from gaugenn.pipeline.measure import measure
+from gaugenn.pipeline.request import require_engines
 from gaugenn.pipeline.scan import scan as scan_paths
 from gaugenn.pipeline.zoo import models_for_study, remember
 from gaugenn.store import SharedStore, Study
@@ -160,6 +168,45 @@ def bench(
         measure(opened, settings, watcher)
         opened.compact()
     return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
+
+
+def foresee(folder: PathLike, settings: BenchSettings) -> Forecast:
+    """What `bench` would launch, in order, and how long that takes; nothing is launched.
+
+    Raises:
+        StoreError: the folder is no study.
+        UsageError: an unknown engine, model or device, or a setting out of range.
+    """
+    opened = Study(Path(folder))
+    with opened.exclusive():
+        return foresee_campaign(opened, settings)
+
+
+def sustained_launches(folder: PathLike) -> list[SustainedLaunch]:
+    """Every long launch of a study: first minute, throttling, steady level, curve, rank.
+
+    Raises:
+        StoreError: the folder is no study.
+    """
+    return read_sustained_launches(Study(Path(folder)))
+
+
+def rate_launches(folder: PathLike) -> list[RateLaunch]:
+    """Every launch of a study under a fixed rate: deadline misses and response times.
+
+    Raises:
+        StoreError: the folder is no study.
+    """
+    return read_rate_launches(Study(Path(folder)))
+
+
+def read_plan(path: PathLike) -> BenchSettings:
+    """A campaign from a plan file.
+
+    Raises:
+        UsageError: it cannot be read, or says something that is not known; where, and what is.
+    """
+    return read_plan_file(Path(path))
 
 
 def _open(paths: Paths, out: PathLike) -> tuple[Study, list[PathLike]]:

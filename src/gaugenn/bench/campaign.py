@@ -1,24 +1,26 @@
 """The launches of many jobs: randomised complete blocks, each launch a fresh process.
 
 A block launches every job once, in an order of its own drawn from the seed, so that what drifts
-during a campaign (temperature, other load) falls on all jobs alike. A campaign is resumed by running
-it again with what is already there: a launch that ended is never repeated, and the order of the rest
-stays the same.
+during a campaign (temperature, other load) falls on all jobs alike. Jobs of one model are compared with
+each other and so stay in the blocks together: all of them, until the last of them is precise enough.
+
+A campaign is resumed by running it again with what is already there: a launch that ended is never
+repeated. Whether there is another block, and who is in it, is decided at its start from the launches of
+earlier blocks alone, so an interrupted campaign takes the same course as one that was not.
 """
 
 import random
-import re
-import signal
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 
-from gaugenn.devices import Device, Output, working_name
-from gaugenn.engines import Engine, _environments, load_engine
-from gaugenn.errors import DeviceError, EngineError, FormatError, StoreError, UsageError
-from gaugenn.records import Environment, Job, JobRecord, Run, RunStatus, Timings
+from gaugenn.analysis.stopping import LaunchRule
+from gaugenn.bench.launch import Bench, LocalFile, Programs, launch
+from gaugenn.devices import Device
+from gaugenn.engines import _environments, load_engine
+from gaugenn.errors import DeviceError, UsageError
+from gaugenn.records import Environment, Job, JobRecord, Run, RunStatus
 
 ATTEMPTS = {
     RunStatus.REFUSED: 1,
@@ -28,29 +30,34 @@ ATTEMPTS = {
 }
 """How many launches may end so before the job's remaining launches are left out."""
 
-LOG_CHARACTERS = 2000
-_PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
-_SUFFIX = re.compile(r"\.[A-Za-z0-9_]{1,16}$")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LocalFile:
-    """A file of a model.
+class Ended:
+    """How a launch ended, as far as the course of a campaign depends on it.
 
     Attributes:
-        name: its name beside the graph file, as the graph or the engine looks for it.
-        path: where its bytes are on this machine.
+        status: how.
+        median_s: median of its steady samples, if it has some.
+        wall_s: what it took.
     """
 
-    name: str
-    path: Path
+    status: RunStatus
+    median_s: float | None = None
+    wall_s: float = 0.0
 
 
-Programs = Mapping[tuple[str, str], Sequence[str]]
-"""How each (engine, version) is started on the device."""
-
-Done = Mapping[tuple[str, int], RunStatus]
+Done = Mapping[tuple[str, int], Ended]
 """How each (job_sha256, launch) that is already stored ended."""
+
+
+def ended(run: Run) -> Ended:
+    """What a campaign has to know of a run."""
+    samples = () if run.timings is None else run.timings.steady_s
+    return Ended(
+        status=run.status,
+        median_s=statistics.median(samples) if samples else None,
+        wall_s=run.wall_s,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +66,7 @@ class Progress:
 
     Attributes:
         finished: launches that ended or need not be made any more, those of earlier times included.
-        total: launches that were asked for.
+        total: launches that are known to be needed: those asked for, and the blocks begun since.
         job: the job that is launched next.
         launch: its launch.
     """
@@ -76,11 +83,22 @@ def host_programs(jobs: Sequence[JobRecord]) -> dict[tuple[str, str], tuple[str,
     Raises:
         MissingToolError: an engine's version is not installed; the message says how to.
     """
-    pairs = sorted({(record.job.engine, record.job.engine_version) for record in jobs})
     return {
         (name, version): _environments.program(load_engine(name), version)
-        for name, version in pairs
+        for name, version in _engines(jobs)
     }
+
+
+def host_libraries(jobs: Sequence[JobRecord]) -> dict[tuple[str, str], str | None]:
+    """Digest of the installed files of each engine of jobs on this machine."""
+    return {
+        (name, version): _environments.library_digest(load_engine(name), version)
+        for name, version in _engines(jobs)
+    }
+
+
+def _engines(jobs: Sequence[JobRecord]) -> list[tuple[str, str]]:
+    return sorted({(record.job.engine, record.job.engine_version) for record in jobs})
 
 
 def campaign(
@@ -90,11 +108,14 @@ def campaign(
     environment: Environment,
     programs: Programs,
     files: Callable[[str], Sequence[LocalFile]],
+    libraries: Mapping[tuple[str, str], str | None] | None = None,
+    companions: Mapping[str, JobRecord] | None = None,
     done: Done | None = None,
     seed: int = 0,
+    budget_s: float | None = None,
     progress: Callable[[Progress], None] | None = None,
-) -> Iterator[Run]:
-    """Launches jobs and yields each run as it ends; store it before asking for the next.
+) -> Iterator[tuple[Run, ...]]:
+    """Launches jobs and yields the runs of each launch as it ends; store them before asking for more.
 
     A model with a missing or changed file, or with one that cannot have its name on the device, is
     refused like one that its engine refuses. After a refusal, or the second crash, time-out or
@@ -102,144 +123,161 @@ def campaign(
     iteration, also by an interrupt, leaves no process.
 
     Args:
-        jobs: what to launch, and how often.
+        jobs: what to launch, and how often; companions are not among them.
         device: where; opened by the caller.
         environment: what `device.info()` said; its digest goes into each run.
         programs: see `host_programs`.
         files: the files of a model by its digest, the graph file first.
-        done: runs of earlier times. Those that were lost with their device are made again.
+        libraries: see `host_libraries`.
+        companions: what runs beside a job, by the job's digest.
+        done: launches of earlier times. Those that were lost with their device are made again.
         seed: of the order.
+        budget_s: no block begins that would end after so much time in launches, those of earlier
+            times included; the first block is always made.
         progress: called before each launch.
+
+    Yields:
+        A job's run and, where it has one, its companion's: one launch, to be stored at once.
 
     Raises:
         DeviceError: the device was lost; the run that it interrupted was yielded before.
         StorageFullError: the device has no room for a model.
+        UsageError: a job has a companion that is not given.
     """
-    ended = {key for key, status in (done or {}).items() if status is not RunStatus.LOST}
-    failed: Counter[tuple[str, RunStatus]] = Counter(
-        (job, status) for (job, _), status in (done or {}).items()
+    bench = Bench(
+        device=device,
+        environment=environment,
+        programs=programs,
+        files=files,
+        libraries=libraries or {},
     )
+    beside = {record.job_sha256: _companion(record, companions or {}) for record in jobs}
+    course = _Course(jobs, done or {}, seed, budget_s)
     total = sum(record.launches for record in jobs)
     finished = 0
-    for block in range(max((record.launches for record in jobs), default=0)):
-        for record in _block(jobs, block, seed):
-            name = record.job_sha256
-            given_up = any(failed[name, status] >= n for status, n in ATTEMPTS.items())
-            if (name, block) not in ended and not given_up:
+    for block in course.blocks():
+        total = max(total, finished + len(block))
+        for position, record in enumerate(block):
+            number = course.block
+            if course.wants(record):
                 if progress is not None:
-                    progress(Progress(finished=finished, total=total, job=record.job, launch=block))
-                run = _launch(record, block, device, environment, programs, files)
-                failed[name, run.status] += 1
-                yield run
-                if run.status is RunStatus.LOST:
-                    raise DeviceError(f"{record.job.device}: {run.reason}")
+                    progress(
+                        Progress(finished=finished, total=total, job=record.job, launch=number)
+                    )
+                runs = launch(bench, record, number, position, beside[record.job_sha256])
+                course.add(record, ended(runs[0]))
+                yield runs
+                if runs[0].status is RunStatus.LOST:
+                    raise DeviceError(f"{record.job.device}: {runs[0].reason}")
             finished += 1
 
 
-def _block(jobs: Sequence[JobRecord], block: int, seed: int) -> list[JobRecord]:
+def order(
+    jobs: Sequence[JobRecord], *, done: Done | None = None, seed: int = 0, launches: int
+) -> list[tuple[JobRecord, int]]:
+    """The next launches of a campaign, in order, as far as they are known before they are made.
+
+    Args:
+        jobs: what is launched.
+        done: launches of earlier times.
+        seed: of the order.
+        launches: blocks to look ahead, for jobs that go on until they are precise.
+    """
+    ended_before = {k for k, e in (done or {}).items() if e.status is not RunStatus.LOST}
+    coming = []
+    for block in range(launches):
+        members = [r for r in jobs if not r.control and block < (r.launches_maximum or r.launches)]
+        members += [r for r in jobs if r.control and members]
+        coming += [
+            (record, block)
+            for record in _shuffled(members, block, seed)
+            if (record.job_sha256, block) not in ended_before
+        ]
+    return coming
+
+
+def _companion(record: JobRecord, companions: Mapping[str, JobRecord]) -> JobRecord | None:
+    found = companions.get(record.job_sha256)
+    if found is None and record.job.companion:
+        raise UsageError(f"job {record.job_sha256[:12]} lacks its companion")
+    return found
+
+
+class _Course:
+    """Which launches there are, block by block."""
+
+    def __init__(
+        self, jobs: Sequence[JobRecord], done: Done, seed: int, budget_s: float | None
+    ) -> None:
+        self._jobs, self._seed, self._budget_s = jobs, seed, budget_s
+        self._ended: dict[str, dict[int, Ended]] = defaultdict(dict)
+        for (job, number), end in done.items():
+            if end.status is not RunStatus.LOST:
+                self._ended[job][number] = end
+        self.block = 0
+
+    def add(self, record: JobRecord, end: Ended) -> None:
+        """Notes how the launch of this block ended."""
+        self._ended[record.job_sha256][self.block] = end
+
+    def wants(self, record: JobRecord) -> bool:
+        """Whether a member of this block has to be launched in it."""
+        ends = self._ended[record.job_sha256]
+        return self.block not in ends and not _given_up(ends.values())
+
+    def blocks(self) -> Iterator[list[JobRecord]]:
+        """The members of each block in the order of the seed; `block` is its number."""
+        while True:
+            if self.block and self._spent():
+                return
+            groups: dict[str, list[JobRecord]] = defaultdict(list)
+            for record in self._jobs:
+                if not record.control:
+                    groups[record.job.model_sha256].append(record)
+            members = [r for group in groups.values() for r in self._members(group)]
+            if not members:
+                return
+            members += [r for r in self._jobs if r.control]
+            yield _shuffled(members, self.block, self._seed)
+            self.block += 1
+
+    def _members(self, group: Sequence[JobRecord]) -> list[JobRecord]:
+        """Those of a group that take part in this block."""
+        fixed = [r for r in group if r.precision is None and r.launches > self.block]
+        adaptive = [r for r in group if r.precision is not None]
+        alive = [r for r in adaptive if not _given_up(self._earlier(r).values())]
+        return fixed + (adaptive if any(not self._is_enough(r) for r in alive) else [])
+
+    def _is_enough(self, record: JobRecord) -> bool:
+        rule = LaunchRule(
+            precision=record.precision,
+            minimum=record.launches,
+            maximum=record.launches_maximum or record.launches,
+        )
+        medians = [e.median_s for e in self._earlier(record).values() if e.median_s is not None]
+        return rule.decide(medians, launches=self.block).stop is not None
+
+    def _earlier(self, record: JobRecord) -> dict[int, Ended]:
+        return {n: e for n, e in self._ended[record.job_sha256].items() if n < self.block}
+
+    def _spent(self) -> bool:
+        """Whether another block, as long as the last one, would go beyond the budget."""
+        if self._budget_s is None:
+            return False
+        walls: dict[int, float] = defaultdict(float)
+        for record in self._jobs:
+            for number, end in self._earlier(record).items():
+                walls[number] += end.wall_s
+        return sum(walls.values()) + walls[self.block - 1] > self._budget_s
+
+
+def _given_up(ends: Iterable[Ended]) -> bool:
+    failed = Counter(end.status for end in ends)
+    return any(failed[status] >= n for status, n in ATTEMPTS.items())
+
+
+def _shuffled(members: Sequence[JobRecord], block: int, seed: int) -> list[JobRecord]:
     """The jobs of a block in the order of the seed; the same whatever was done before."""
-    members = sorted((r for r in jobs if r.launches > block), key=lambda r: r.job_sha256)
-    random.Random(f"{seed} {block}").shuffle(members)  # noqa: S311 - an order, no secret
-    return members
-
-
-def _launch(
-    record: JobRecord,
-    launch: int,
-    device: Device,
-    environment: Environment,
-    programs: Programs,
-    files: Callable[[str], Sequence[LocalFile]],
-) -> Run:
-    job = record.job
-    engine = load_engine(job.engine)
-    started_at = datetime.now(UTC).isoformat(timespec="milliseconds")
-    load_average: float | None = None
-    argv: list[str] = []
-    output: Output | None = None
-    try:
-        names = _names(job, files(job.model_sha256))
-        paths = [device.push(path, name) for name, path in names.items()]
-        argv = engine.command(job, programs[job.engine, job.engine_version], paths)
-        load_average = device.load_average()
-        output = device.run(argv, timeout_s=time_limit_s(job))
-    except DeviceError as error:
-        outcome = _Outcome(status=RunStatus.LOST, reason=str(error))
-    except (StoreError, UsageError) as error:
-        outcome = _Outcome(status=RunStatus.REFUSED, reason=str(error))
-    else:
-        outcome = _outcome(engine, job, output)
-    return Run(
-        job_sha256=record.job_sha256,
-        launch=launch,
-        status=outcome.status,
-        reason=outcome.reason,
-        timings=outcome.timings,
-        started_at=started_at,
-        wall_s=0.0 if output is None else output.wall_s,
-        load_average=load_average,
-        environment_sha256=environment.environment_sha256,
-        argv=tuple(argv),
-        log_tail="" if output is None else output.stderr[-LOG_CHARACTERS:],
-    )
-
-
-def _names(job: Job, files: Sequence[LocalFile]) -> dict[str, Path]:
-    """Where in a working folder each file goes.
-
-    Names come from packages. The graph file's own name matters to no engine, so an odd one is
-    replaced; its companions are looked for by name and keep theirs.
-
-    Raises:
-        UsageError: a companion's name can be no file's name.
-    """
-    folder = job.model_sha256[:16]
-    names: dict[str, Path] = {}
-    for position, file in enumerate(files):
-        name = file.name
-        if position == 0 and not _PLAIN.fullmatch(name):
-            found = _SUFFIX.search(name)
-            name = "model" + (found.group() if found else "")
-        names[f"{folder}/{working_name(name)}"] = file.path
-    return names
-
-
-def time_limit_s(job: Job) -> float:
-    """When a launch is ended: its own limit, doubled for the inference that runs then, and a minute
-    for what is not measured.
-    """
-    return 2 * job.launch_maximum_s + 60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Outcome:
-    status: RunStatus
-    reason: str | None = None
-    timings: Timings | None = None
-
-
-def _outcome(engine: Engine, job: Job, output: Output) -> _Outcome:
-    phase = engine.last_phase(output.stdout)
-    during = "" if phase is None else f" during {phase}"
-    if output.timed_out:
-        reason = f"ended by us after {time_limit_s(job):.0f} s{during}"
-        return _Outcome(status=RunStatus.TIMEOUT, reason=reason)
-    code = output.exit_code
-    try:
-        timings = engine.parse(output.stdout, output.stderr)
-    except EngineError as error:
-        return _Outcome(status=RunStatus.REFUSED, reason=str(error))
-    except FormatError as error:
-        if code == 0:
-            return _Outcome(status=RunStatus.GARBLED, reason=f"{error}{during}")
-        return _Outcome(status=RunStatus.CRASHED, reason=f"{_death(code)}{during}")
-    return _Outcome(status=RunStatus.OK, timings=timings)
-
-
-def _death(code: int | None) -> str:
-    if code is None or code <= 128:
-        return f"ended with exit code {code}"
-    try:
-        return f"killed by {signal.Signals(code - 128).name}"
-    except ValueError:
-        return f"ended with exit code {code}"
+    arranged = sorted(members, key=lambda r: r.job_sha256)
+    random.Random(f"{seed} {block}").shuffle(arranged)  # noqa: S311 - an order, no secret
+    return arranged

@@ -42,6 +42,12 @@ class Output:
         if not self.quiet and not self.as_json:
             stderr_console().print(escape(printable(text)), highlight=False, soft_wrap=True)
 
+    def failure(self, text: str) -> None:
+        """Why there is no result, in one line, however quiet it shall be."""
+        stderr_console().print(
+            f"[bold]gaugenn:[/bold] {escape(printable(text))}", highlight=False, soft_wrap=True
+        )
+
 
 def stderr_console() -> Console:
     return Console(stderr=True)

@@ -6,7 +6,6 @@ import click
 
 from gaugenn import api
 from gaugenn.cli._options import (
-    bench_settings,
     benching,
     out_folder,
     prepare_engines,
@@ -27,11 +26,7 @@ def command(
     paths: tuple[str, ...],
     out: Path,
     no_bench: bool,
-    engines: tuple[str, ...],
-    launches: int,
-    threads: str,
-    input_shapes: tuple[str, ...],
-    seed: int,
+    settings: api.BenchSettings,
     install_engines: bool,
     workers: int | None,
     as_json: bool,
@@ -42,10 +37,9 @@ def command(
     PATH is a file, a folder or a pattern. Press Ctrl-C at any time: the same command goes on later.
     """
     output = Output(quiet, as_json)
-    settings = None
     if not no_bench:
-        settings = bench_settings(engines, launches, threads, input_shapes, seed)
         prepare_engines(settings, install_engines, output)
+    asked = None if no_bench else settings
     with output.watcher() as watcher:
-        result = api.study(paths, out, settings=settings, workers=workers, watcher=watcher)
+        result = api.study(paths, out, settings=asked, workers=workers, watcher=watcher)
     print_summary(result, output)

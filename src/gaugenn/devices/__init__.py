@@ -3,13 +3,13 @@
 import posixpath
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from gaugenn.errors import UsageError
-from gaugenn.records import Environment
+from gaugenn.records import Environment, Reading
 
 LONGEST_NAME_BYTES = 255
 """Of one part of a path, on every file system in use."""
@@ -25,6 +25,8 @@ class Output:
         stderr: the same.
         wall_s: from start to end on the device's host clock.
         timed_out: ended because it ran past its limit.
+        cpu_s: processor time of the command and of its children that it waited for, if known.
+        variables: environment variables that it was started with, if known.
     """
 
     exit_code: int | None
@@ -32,6 +34,8 @@ class Output:
     stderr: str
     wall_s: float
     timed_out: bool = False
+    cpu_s: float | None = None
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class Device(ABC):
@@ -87,9 +91,30 @@ class Device(ABC):
             DeviceError: the copy failed or differs.
         """
 
-    def load_average(self) -> float | None:
-        """How many tasks ran or waited to run during the last minute, where the device tells."""
+    def conditions(self) -> tuple[Reading, ...]:
+        """The device's state at this moment: keys of scope `launch`, those that it tells.
+
+        Raises:
+            DeviceError: the link is down.
+        """
+        return ()
+
+    def clock_offset_s(self) -> float | None:
+        """The device's monotonic clock minus that of this host, where it is known.
+
+        Raises:
+            DeviceError: the link is down.
+        """
         return None
+
+    def drop_page_cache(self) -> None:
+        """Makes the system forget what it holds of files, so that the next read comes from storage.
+
+        Raises:
+            UsageError: the device cannot, or not without rights that it does not give.
+            DeviceError: the link is down.
+        """
+        raise UsageError("this device cannot drop its page cache; leave out --cold")
 
     def __enter__(self) -> Self:
         """Opens the link."""

@@ -12,24 +12,28 @@ import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from gaugenn import __version__
-from gaugenn.devices import Device, Output, working_name
+from gaugenn.devices import Device, Output, _linux, working_name
 from gaugenn.errors import DeviceError, StorageFullError, UsageError, is_storage_full
-from gaugenn.records import Environment, digest
+from gaugenn.records import Environment, Reading, digest
+from gaugenn.records._environment import Scope, passing, text
 
 KEPT_VARIABLES = ("PATH", "TMPDIR", "LANG", "LC_ALL")
 """What a command inherits; all else could change its speed: thread counts, allocators, preloads.
 Its home is the working folder, where libraries may leave what they like."""
 
-STDOUT_LIMIT_BYTES = 16 << 20
+STDOUT_LIMIT_BYTES = 64 << 20
+"""A million samples with their start and due times are some 45 MB of text."""
 STDERR_LIMIT_BYTES = 1 << 20
 POLL_S = 0.02
 """How often the end of a process is looked for while it prints nothing."""
+ROOT = Path("/")
+"""Where the system's files are."""
 GRACE_S = 1.0
 """How long output is still read after the process has ended."""
 
@@ -78,6 +82,7 @@ class HostDevice(Device):
 
     def info(self) -> Environment:
         """What this machine is."""
+        readings = _readings(Scope.DEVICE)
         with_blank_name = Environment(
             environment_sha256="",
             device="host",
@@ -88,13 +93,14 @@ class HostDevice(Device):
             processor_model=_processor_model(),
             logical_cores=os.cpu_count() or 1,
             memory_bytes=_memory_bytes(),
-            maximum_frequency_hz=_maximum_frequency_hz(),
-            governor=_first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
+            maximum_frequency_hz=_maximum_frequency_hz(readings),
+            governor=text(readings, "core_governor", "cpu0"),
             gaugenn_version=__version__,
+            readings=readings,
         )
         fields = asdict(with_blank_name)
         del fields["environment_sha256"]
-        return Environment(environment_sha256=digest(fields), **fields)
+        return replace(with_blank_name, environment_sha256=digest(fields))
 
     def run(
         self,
@@ -104,7 +110,8 @@ class HostDevice(Device):
         timeout_s: float = 600.0,
     ) -> Output:
         """Runs a command in the working folder; see `Device.run`."""
-        variables = {k: os.environ[k] for k in KEPT_VARIABLES if k in os.environ}
+        kept = {k: os.environ[k] for k in KEPT_VARIABLES if k in os.environ}
+        variables = {**kept, "HOME": str(self._working_folder()), **(environment or {})}
         start = time.monotonic()
         try:
             process = subprocess.Popen(
@@ -113,7 +120,7 @@ class HostDevice(Device):
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 cwd=self._working_folder(),
-                env={**variables, "HOME": str(self._working_folder()), **(environment or {})},
+                env=variables,
                 start_new_session=True,
             )
         except (OSError, ValueError) as error:
@@ -122,7 +129,7 @@ class HostDevice(Device):
             self._confine(process)
             tails, timed_out = _drain(process, start + timeout_s)
         finally:
-            _end_group(process)
+            cpu_s = _end_group(process)
         wall_s = time.monotonic() - start
         code = process.returncode
         return Output(
@@ -131,6 +138,8 @@ class HostDevice(Device):
             stderr=tails[1].decode("utf-8", "replace"),
             wall_s=wall_s,
             timed_out=timed_out,
+            cpu_s=cpu_s,
+            variables=variables,
         )
 
     def push(self, local: Path, name: str) -> str:
@@ -160,9 +169,27 @@ class HostDevice(Device):
         if not same:
             raise DeviceError(f"host: the copy of {remote} differs; try again")
 
-    def load_average(self) -> float:
-        """Of the last minute."""
-        return os.getloadavg()[0]
+    def conditions(self) -> tuple[Reading, ...]:
+        """What Linux's files say; see `Device.conditions`."""
+        return _readings(Scope.LAUNCH)
+
+    def clock_offset_s(self) -> float:
+        """The device is the host."""
+        return 0.0
+
+    def drop_page_cache(self) -> None:
+        """Asks Linux, which lets root only; see `Device.drop_page_cache`.
+
+        Source: https://docs.kernel.org/admin-guide/sysctl/vm.html#drop-caches
+        """
+        os.sync()
+        try:
+            (ROOT / "proc/sys/vm/drop_caches").write_text("3\n")
+        except OSError as error:
+            raise UsageError(
+                f"host: the page cache cannot be dropped: {error.strerror}; it needs Linux and root, "
+                "or leave out --cold"
+            ) from error
 
     def _working_folder(self) -> Path:
         if self._work is None:
@@ -234,13 +261,19 @@ def _kill_group(process: "subprocess.Popen[bytes]") -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _end_group(process: "subprocess.Popen[bytes]") -> None:
-    """Kills whatever of the process group still lives, and reaps the process."""
+def _end_group(process: "subprocess.Popen[bytes]") -> float:
+    """Kills whatever of the process group still lives, and reaps the process.
+
+    Returns:
+        Processor time that it took.
+    """
     _kill_group(process)
-    process.wait()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
     for pipe in (process.stdout, process.stderr):
         if pipe is not None:
             pipe.close()
+    return usage.ru_utime + usage.ru_stime
 
 
 def _link_or_copy(local: Path, target: Path) -> None:
@@ -298,17 +331,14 @@ def _processor_model() -> str:
     return found.group(1).strip() if found else tree or platform.processor() or platform.machine()
 
 
-def _maximum_frequency_hz() -> int | None:
-    """The fastest core's limit; the kernel states it in kHz, virtual machines not at all.
+def _maximum_frequency_hz(readings: Sequence[Reading]) -> int | None:
+    """The fastest core's limit; virtual machines state none."""
+    found = [r.number for r in readings if r.key == "core_maximum_frequency_hz" and r.number]
+    return int(max(found)) if found else None
 
-    Source: https://docs.kernel.org/admin-guide/pm/cpufreq.html
-    """
-    found = []
-    for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/cpufreq/cpuinfo_max_freq"):
-        line = _first_line(str(path))
-        if line is not None and line.isdecimal():
-            found.append(int(line) * 1000)
-    return max(found, default=None)
+
+def _readings(scope: Scope) -> tuple[Reading, ...]:
+    return passing(_linux.readings(_linux.collect(ROOT, scope)), scope)
 
 
 def _first_line(path: str) -> str | None:

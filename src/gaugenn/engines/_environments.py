@@ -7,6 +7,7 @@ with its final name is whole. A lock file keeps two processes from building the 
 interrupted build left is removed by the next.
 """
 
+import csv
 import fcntl
 import hashlib
 import json
@@ -188,6 +189,52 @@ def program(engine: Engine, version: str) -> tuple[str, ...]:
             )
         interpreter = str(found.interpreter)
     return (interpreter, "-I", str(_worker_file(engine.name, text)))
+
+
+def library_digest(engine: Engine, version: str) -> str | None:
+    """What names the very files of a library: its wheel's RECORD without what pip wrote itself.
+
+    Returns:
+        SHA-256 over the sorted lines of path and digest of the wheel's files, the same in every
+        environment; None for what has no wheel or is not installed.
+
+    **Source:** https://packaging.python.org/en/latest/specifications/recording-installed-packages/
+    """
+    found = find(engine, version)
+    if found is None or engine.distribution is None:
+        return None
+    stem = re.sub(r"[-_.]+", "_", engine.distribution).lower()
+    for path in sorted(found.folder.glob("lib/python*/site-packages/*.dist-info/RECORD")):
+        name = path.parent.name.removesuffix(".dist-info").rpartition("-")[0]
+        if name.lower() == stem:
+            with path.open(newline="", encoding="utf-8", errors="replace") as file:
+                rows = [row[:2] for row in csv.reader(file)]
+            inside = sorted(r for r in rows if len(r) == 2 and all(r) and not _is_pips(r[0]))
+            return hashlib.sha256(json.dumps(inside).encode()).hexdigest()
+    return None
+
+
+def _is_pips(name: str) -> bool:
+    """Whether pip wrote a file: scripts outside the library name their environment."""
+    return name.startswith("../") or name.endswith((".dist-info/INSTALLER", ".dist-info/REQUESTED"))
+
+
+def pip_answer(installation: Installation, arguments: Sequence[str]) -> str | None:
+    """What the pip of an environment prints; None where it finds no distribution.
+
+    Raises:
+        EngineError: pip fails.
+        TransientError: the package index cannot be reached.
+    """
+    ended = _start([str(installation.interpreter), "-I", "-m", "pip", *arguments], IMPORT_LIMIT_S)
+    if ended.returncode == 0:
+        return ended.stdout
+    said = f"pip {' '.join(arguments[:3])}: {_last_line(ended.stderr)}"
+    if _NO_NETWORK.search(ended.stderr):
+        raise TransientError(f"the package index cannot be reached: {said}")
+    if "No matching distribution" in ended.stderr:
+        return None
+    raise EngineError(said)
 
 
 def _worker_file(name: str, text: str) -> Path:

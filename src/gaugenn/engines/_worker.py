@@ -1,17 +1,17 @@
 """The measured side: a program of its own that runs one job in one fresh process.
 
-The program is this module's source, an engine's `Adapter` class and a last line that calls `main`
-(`_wheel.WheelEngine.worker` joins them). It needs the standard library, numpy and the engine's wheel,
-nothing of gaugenn: the same text runs in the engine's own environment here and on a board. The
-adapter stands in the engine's file, so an engine stays one file; it may use the names of this module
-and import the rest inside its methods.
+The program is this module's source, that of `_launch`, an engine's `Adapter` class and a last line that
+calls `main` (`_wheel.WheelEngine.worker` joins them). It needs the standard library, numpy and the
+engine's wheel, nothing of gaugenn: the same text runs in the engine's own environment here and on a
+board. The adapter stands in the engine's file, so an engine stays one file; it may use the names of
+this module and import the rest inside its methods.
 
     python -I worker.py '{"model_paths": ["m.tflite"], "threads": 1, ...}'
 
 **What is timed.** Each call of `load`, `prepare` and `invoke`, by the monotonic clock in nanoseconds.
 Imports, the making of inputs, `stage` and the fetching of outputs lie outside. The model's files are
-read once before `load`, so every launch finds them in the page cache. Python's garbage collector is
-off while inferences run.
+read once before `load`, so every launch finds them in the page cache, unless the order says that it
+was dropped. Python's garbage collector is off while inferences run.
 
 **What it prints.** Standard output carries only this program's lines; whatever a library prints there
 goes to standard error. A line `gaugenn-phase NAME` opens each phase, so that a crash or a hang can be
@@ -22,25 +22,22 @@ placed. The last line is `gaugenn-result DIGEST JSON` (the fields of `records.Ti
 from __future__ import annotations
 
 import ctypes
-import gc
 import hashlib
-import importlib
-import importlib.metadata
 import json
 import os
 import sys
-import time
-import traceback
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.generic]
+Foreign = Any
+"""An object of a library, whose types are not known here."""
 
-MAXIMUM_SAMPLES = 20_000
-"""Inferences that a phase keeps at most; it ends there with the note `sample-limit`."""
+OUTPUT_SAMPLES = 256
+"""Values of each output that are reported, so that engines can be compared."""
 MAXIMUM_INPUT_BYTES = 1 << 31
 """Inputs larger than this are refused before they are made."""
 MAXIMUM_REASON_CHARACTERS = 1000
@@ -69,6 +66,13 @@ class Order:
     steady_minimum_s: float
     launch_maximum_s: float
     seed: int
+    warmup_maximum_s: float = 0.0
+    steady_maximum_s: float = 60.0
+    maximum_samples: int = 20_000
+    page_cache: str = "warm"
+    rate_per_s: float | None = None
+    input_dtypes: tuple[tuple[str, str], ...] = ()
+    """numpy name of an input's elements, for libraries that do not know it before they are fed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,14 +85,40 @@ class InputSpec:
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorTime:
+    """What an inference spent in one operator."""
+
+    name: str
+    """The node as the library names it."""
+    operator: str
+    """Its type as the library says it."""
+    duration_s: float
+    kernel: str = ""
+    """The implementation that was chosen, where the library tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a library can use on this machine."""
+
+    processor: str
+    name: str
+    """As the library calls it."""
+    precisions: tuple[str, ...]
+    """Values of `records.Precision`."""
+
+
 class Adapter:
     """One library, as the worker drives it: start, load, prepare, feed, then stage and invoke."""
 
     distribution: ClassVar[str | None] = None
     """PyPI name whose installed version is reported; None reports `version`."""
     version: ClassVar[str] = ""
-    phases: ClassVar[str] = "load, prepare"
+    phases: str = "load, prepare"
     """`load+prepare` where one call does both; `prepare` then does nothing."""
+    profiling: bool = False
+    """Set before `load` in a launch whose inferences are taken apart and never count as latency."""
 
     def __init__(self, order: Order) -> None:
         self.order = order
@@ -121,6 +151,18 @@ class Adapter:
 
     def outputs(self) -> list[tuple[str, Array]]:
         """Name and value of each output of the last inference; not timed."""
+        raise NotImplementedError
+
+    def offers(self) -> list[Offer]:
+        """What the started library can use here."""
+        raise NotImplementedError
+
+    def profile(self, repeats: int) -> list[list[OperatorTime]]:
+        """Takes inferences apart; after `stage` and a warm-up, with `profiling` set.
+
+        Returns:
+            For each of `repeats` inferences its operators in the order in which they ran.
+        """
         raise NotImplementedError
 
     def observed_processor(self) -> str | None:
@@ -258,46 +300,75 @@ def describe_output(name: str, array: Array) -> dict[str, object]:
         "mean": _number(mean + center, finite),
         "standard_deviation": _number(spread, finite),
         "not_finite": int(flat.size) - finite if numeric else 0,
+        "sample": spread_values(flat) if numeric and finite == flat.size else [],
     }
+
+
+def spread_values(flat: Array) -> list[float]:
+    """Values at evenly spread places of an array, or all of a small one."""
+    places = np.linspace(0, max(0, flat.size - 1), min(OUTPUT_SAMPLES, flat.size))
+    return [float(value) for value in flat[places.astype(np.int64)]]
 
 
 def _number(value: float, finite: int) -> float | None:
     return float(value) if finite and np.isfinite(value) else None
 
 
-def repeat(
-    adapter: Adapter, minimum_count: int, minimum_s: float, deadline_ns: int
-) -> tuple[list[int], bool]:
-    """Infers until count and time are both reached, or the deadline or the sample limit is.
+class WarmUp:
+    """Says when latencies have become flat, told one after the other.
 
-    Returns:
-        Nanoseconds of each inference in order, and whether both minima were reached.
+    Latencies are grouped into windows, each of a count and a time. The warm-up is flat when the medians
+    of the last windows lie within a tolerance of each other: comparing all of them, not neighbours
+    only, also sees a slow drift. There is no cap on the count: a count that suits a slow model ends
+    the warm-up of a fast one before the processor's frequency has followed.
+
+    Args:
+        minimum_count: inferences before it may end.
+        minimum_s: time spent in inferences before it may end.
+        maximum_s: time after which it ends without being flat, once there were windows to judge.
     """
-    clock = time.perf_counter_ns
-    stage, invoke = adapter.stage, adapter.invoke
-    samples: list[int] = []
-    begin = now = clock()
-    while len(samples) < minimum_count or now - begin < minimum_s * 1e9:
-        if now >= deadline_ns or len(samples) >= MAXIMUM_SAMPLES:
-            return samples, False
-        stage()
-        start = clock()
-        invoke()
-        now = clock()
-        samples.append(now - start)
-    return samples, True
 
+    window_count = 5
+    window_s = 0.1
+    windows = 3
+    tolerance = 0.02
 
-def timer_resolution_s() -> float:
-    """The smallest step that the clock was seen to make."""
-    clock = time.perf_counter_ns
-    steps = []
-    for _ in range(1000):
-        first = second = clock()
-        while second == first:
-            second = clock()
-        steps.append(second - first)
-    return min(steps) / 1e9
+    def __init__(self, minimum_count: int, minimum_s: float, maximum_s: float) -> None:
+        self._minimum = minimum_count, minimum_s
+        self._maximum_s = maximum_s
+        self._count, self._spent_s = 0, 0.0
+        self._window: list[float] = []
+        self._window_spent_s = 0.0
+        self._medians: list[float] = []
+
+    @property
+    def judged(self) -> bool:
+        """Whether there were enough windows to judge."""
+        return len(self._medians) >= self.windows
+
+    def add(self, latency_s: float) -> str | None:
+        """Takes the next latency.
+
+        Returns:
+            Why the warm-up ends, `flat` or `not_flat`; None while it goes on.
+        """
+        self._count += 1
+        self._spent_s += latency_s
+        self._window.append(latency_s)
+        self._window_spent_s += latency_s
+        if len(self._window) < self.window_count or self._window_spent_s < self.window_s:
+            return None
+        ordered, half = sorted(self._window), len(self._window) // 2
+        self._medians.append((ordered[half] + ordered[-half - 1]) / 2)
+        self._window, self._window_spent_s = [], 0.0
+        if not self.judged:
+            return None
+        last = self._medians[-self.windows :]
+        if self._count < self._minimum[0] or self._spent_s < self._minimum[1]:
+            return None
+        if max(last) <= (1 + self.tolerance) * min(last):
+            return "flat"
+        return "not_flat" if self._spent_s >= self._maximum_s else None
 
 
 def memory_bytes(field: str) -> int | None:
@@ -349,94 +420,6 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(set_parent_death_signal, kill, 0, 0, 0)
 
 
-def measure(adapter: Adapter, channel: Channel) -> dict[str, object]:
-    """Runs the whole job. The result has the fields of `records.Timings`."""
-    order, clock = adapter.order, time.perf_counter_ns
-    pin(order.affinity)
-    resolution_s = timer_resolution_s()
-    adapter.start()
-    read_through(order.model_paths)
-    load_memory = memory_bytes("VmRSS")
-
-    channel.enter("load")
-    begin = clock()
-    adapter.load()
-    load_ns = clock() - begin
-    deadline = begin + int(order.launch_maximum_s * 1e9)
-
-    specs = adapter.inputs()
-    shapes = definite_shapes(specs, order)
-    given = {name for name, _ in order.input_shapes}
-    if any(size < 0 for spec in specs if spec.name not in given for size in spec.shape):
-        adapter.notes.append("dynamic-sizes-as-1")
-    channel.enter("prepare")
-    begin = clock()
-    adapter.prepare(shapes)
-    prepare_ns = clock() - begin
-
-    channel.enter("feed")
-    arrays = [
-        make_input(spec.name, spec.dtype, shape, (order.seed, index))
-        for index, (spec, shape) in enumerate(zip(specs, shapes, strict=True))
-    ]
-    adapter.feed(arrays)
-    gc.collect()
-    gc.disable()
-    channel.enter("first")
-    adapter.stage()
-    begin = clock()
-    adapter.invoke()
-    first_ns = clock() - begin
-    outputs = adapter.outputs()
-    described = [describe_output(name, array) for name, array in outputs]
-    first_digest = digest_arrays(outputs)
-    del outputs
-
-    channel.enter("warmup")
-    warmup, warm = repeat(adapter, order.warmup_minimum_count, order.warmup_minimum_s, deadline)
-    channel.enter("steady")
-    cpu_begin = time.process_time_ns()
-    steady, complete = repeat(adapter, order.steady_minimum_count, order.steady_minimum_s, deadline)
-    cpu_ns = time.process_time_ns() - cpu_begin
-    peak_memory = memory_bytes("VmHWM")
-
-    channel.enter("finish")
-    notes = adapter.notes
-    if not (warm and complete):
-        limited = max(len(warmup), len(steady)) >= MAXIMUM_SAMPLES
-        notes.append("sample-limit" if limited else "time-limit")
-    if steady and digest_arrays(adapter.outputs()) != first_digest:
-        notes.append("outputs-change")
-    if described and all(o["minimum"] == o["maximum"] == 0 for o in described):
-        notes.append("outputs-all-zero")
-    if not described:
-        notes.append("no-output")
-    split = adapter.phases != "load+prepare"
-    named = [(spec.name, array) for spec, array in zip(specs, arrays, strict=True)]
-    version = adapter.version
-    if adapter.distribution is not None:
-        version = importlib.metadata.version(adapter.distribution)
-    return {
-        "load_s": (load_ns if split else load_ns + prepare_ns) / 1e9,
-        "prepare_s": prepare_ns / 1e9 if split else None,
-        "first_s": first_ns / 1e9,
-        "warmup_s": [ns / 1e9 for ns in warmup],
-        "steady_s": [ns / 1e9 for ns in steady],
-        "phases": adapter.phases,
-        "peak_memory_bytes": peak_memory,
-        "load_memory_bytes": load_memory,
-        "process_cpu_s": cpu_ns / 1e9,
-        "timer_resolution_s": resolution_s,
-        "outputs": described,
-        "input_sha256": digest_arrays(named),
-        "engine_version": version,
-        "observed_processor": adapter.observed_processor(),
-        "observed_precision": adapter.observed_precision(),
-        "observed_threads": adapter.observed_threads(),
-        "notes": sorted(set(notes)),
-    }
-
-
 def explain(error: Exception, order: Order) -> str:
     """A refusal in one line, without the folder that the model's files happen to lie in."""
     if isinstance(error, MemoryError):
@@ -452,22 +435,5 @@ def read_order(text: str) -> Order:
     fields = json.loads(text)
     fields["model_paths"] = tuple(fields["model_paths"])
     fields["input_shapes"] = tuple((name, tuple(shape)) for name, shape in fields["input_shapes"])
+    fields["input_dtypes"] = tuple((n, d) for n, d in fields.get("input_dtypes", ()))
     return Order(**fields)
-
-
-def main(adapter_class: type[Adapter]) -> None:
-    """Runs the order in the last argument and leaves without running any library's exit code."""
-    die_with_parent()
-    channel = Channel()
-    order = read_order(sys.argv[-1])
-    try:
-        channel.finish("result", measure(adapter_class(order), channel))
-    except Exception as error:  # noqa: BLE001 - this program's door: any library error is an answer
-        if not isinstance(error, Refusal | MemoryError):
-            traceback.print_exc()
-        answer: dict[str, object] = {"phase": channel.phase, "reason": explain(error, order)}
-        channel.finish("refused", answer)
-    sys.stderr.flush()
-    sys.stdout.flush()
-    ctypes.CDLL(None).fflush(None)
-    os._exit(0)

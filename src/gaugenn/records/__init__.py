@@ -6,17 +6,19 @@ Units are in the names. Rows are facts as observed; means, intervals and verdict
 """
 
 from gaugenn.records._bench import (
-    Environment,
     InputShape,
     Job,
     JobRecord,
     OutputStatistics,
+    PageCache,
+    PhaseStamp,
     Precision,
     Processor,
     Run,
     RunStatus,
     Timings,
     TimingSemantics,
+    Variable,
 )
 from gaugenn.records._census import (
     App,
@@ -28,7 +30,9 @@ from gaugenn.records._census import (
     FileKind,
     ModelFile,
     PackageKind,
+    Split,
 )
+from gaugenn.records._environment import Environment, Reading
 from gaugenn.records._models import (
     ElementShare,
     LayerClass,
@@ -43,6 +47,15 @@ from gaugenn.records._plain import (
     digest,
     from_plain,
     model_digest,
+    version_key,
+)
+from gaugenn.records._profile import (
+    EngineOffers,
+    Offer,
+    OperatorDurations,
+    OperatorTiming,
+    Profile,
+    ProfileMethod,
 )
 from gaugenn.records._sources import AppRef, Crawl, Download
 from gaugenn.records._zoo import Agreement, BuildStatus, BuiltFile, ZooBuild
@@ -57,6 +70,7 @@ __all__ = [
     "Crawl",
     "Download",
     "ElementShare",
+    "EngineOffers",
     "Environment",
     "Evidence",
     "EvidenceCategory",
@@ -71,19 +85,30 @@ __all__ = [
     "Modality",
     "ModelFile",
     "ModelRecord",
+    "Offer",
+    "OperatorDurations",
+    "OperatorTiming",
     "OutputStatistics",
     "PackageKind",
+    "PageCache",
+    "PhaseStamp",
     "Precision",
     "Processor",
+    "Profile",
+    "ProfileMethod",
     "QuantizationScheme",
+    "Reading",
     "Run",
     "RunStatus",
+    "Split",
     "Task",
     "TensorInfo",
     "TimingSemantics",
     "Timings",
+    "Variable",
     "ZooBuild",
     "digest",
     "from_plain",
     "model_digest",
+    "version_key",
 ]

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from gaugenn.records._environment import Reading
 from gaugenn.records._plain import digest
 
 
@@ -25,6 +26,15 @@ class Precision(StrEnum):
     INT8 = "int8"
 
 
+class PageCache(StrEnum):
+    """Where the model's bytes are when a launch begins."""
+
+    WARM = "warm"
+    """The files were read once before they are loaded."""
+    DROPPED = "dropped"
+    """The system was told to forget every file before the process was started."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputShape:
     """The size that a job gives to a model's input."""
@@ -32,6 +42,8 @@ class InputShape:
     name: str
     shape: tuple[int, ...]
     """With the batch first, as the model's record has it; every size is at least 1."""
+    dtype: str = ""
+    """numpy name of its elements, for an engine that does not know it; "" where that is not needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +65,24 @@ class Job:
     for each dynamic dimension."""
     warmup_minimum_count: int = 3
     warmup_minimum_s: float = 0.1
+    warmup_maximum_s: float = 0.0
+    """How long the warm-up may wait until latencies are flat; 0 does not wait."""
     steady_minimum_count: int = 20
+    """Samples that a launch takes at least."""
     steady_minimum_s: float = 0.3
+    steady_maximum_s: float = 60.0
+    """The steady phase ends here even with fewer samples than asked for."""
+    maximum_samples: int = 20_000
+    """A phase ends when it has so many, with the note `sample-limit`."""
     launch_maximum_s: float = 60.0
     """Measured time of a launch, load to last sample; what is running then is finished first."""
+    page_cache: PageCache = PageCache.WARM
+    rate_per_s: float | None = None
+    """Inferences are due at this rate, whether or not the last one is over; None for back to back."""
+    companion: str = ""
+    """What runs beside it in a process of its own: `MODEL_SHA256@ENGINE==VERSION`; "" for nothing."""
+    companion_of: str = ""
+    """Digest of the job that this one runs beside; "" for a job of its own."""
     seed: int = 0
 
     @property
@@ -83,9 +109,15 @@ class JobRecord:
     job_sha256: str
     job: Job
     launches: int
-    """How many fresh processes are asked for."""
+    """How many fresh processes are asked for; where `precision` is given, at least so many."""
     timing_semantics: TimingSemantics | None = None
     """What the engine's samples contain; None where it is not known."""
+    launches_maximum: int | None = None
+    """How many fresh processes are made at most; None where `launches` is a fixed count."""
+    precision: float | None = None
+    """Half the interval of the median, relative to it, at which launching may end."""
+    control: bool = False
+    """It runs in every block to show how the device drifts; it is no result."""
 
 
 class RunStatus(StrEnum):
@@ -115,6 +147,21 @@ class OutputStatistics:
     mean: float | None
     standard_deviation: float | None
     not_finite: int
+    sample: tuple[float, ...] = ()
+    """Values at `256` evenly spread places, first and last included, or all; none where an
+    output is no number or has one that is not finite."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseStamp:
+    """When a phase of a launch ran, on the launch's clock; see `Timings.clock_monotonic_s`."""
+
+    name: str
+    """`start`, `load`, `prepare`, `feed`, `first`, `warmup` or `steady`."""
+    begin_s: float
+    end_s: float
+    cpu_s: float
+    """Processor time of the process meanwhile, all threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +169,8 @@ class Timings:
     """What one launch measured, raw.
 
     Where a library loads and prepares in one call, `phases` is `load+prepare`, `load_s` is the time
-    of both and `prepare_s` is None.
+    of both and `prepare_s` is None. Times of day are on the launch's own clock, whose zero is the
+    start of the worker.
     """
 
     load_s: float | None
@@ -130,7 +178,8 @@ class Timings:
     first_s: float | None
     warmup_s: tuple[float, ...]
     steady_s: tuple[float, ...]
-    """Each steady inference's latency, in order."""
+    """Each steady sample's latency, in order: that of one inference, or where there were
+    `inferences_per_sample`, their time divided by their number."""
     phases: str
     """Names of the timed phases as the engine can split them: `load, prepare` or `load+prepare`."""
     peak_memory_bytes: int | None
@@ -146,6 +195,32 @@ class Timings:
     observed_precision: str | None
     observed_threads: int | None
     notes: tuple[str, ...] = ()
+    """`not_flat`: the warm-up ended at its limit, latencies still drifted; `warmup-unjudged`: it
+    ended there before drift could be judged; `batched`: samples hold several inferences;
+    `sample-limit`, `time-limit`, `dynamic-sizes-as-1`, `no-output`, `outputs-all-zero`,
+    `outputs-change`."""
+    warmup_start_s: tuple[float, ...] = ()
+    """When each warm-up inference began."""
+    steady_start_s: tuple[float, ...] = ()
+    """When each steady sample began."""
+    steady_due_s: tuple[float, ...] = ()
+    """When each steady inference was due to begin, under a fixed rate."""
+    inferences_per_sample: int = 1
+    timer_cost_s: float | None = None
+    """How far two readings of the clock in a row are apart: that is inside every sample."""
+    stamps: tuple[PhaseStamp, ...] = ()
+    clock_monotonic_s: float | None = None
+    """Monotonic clock of the device at the zero of the launch's clock."""
+    clock_boottime_s: float | None = None
+    """Clock of the device that also counts sleep (`CLOCK_BOOTTIME`) at the same moment."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """An environment variable."""
+
+    name: str
+    value: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,21 +240,19 @@ class Run:
     argv: tuple[str, ...]
     log_tail: str
     """Last 2,000 characters of what the process printed beside its result."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
-    """What a run ran on. Key: `environment_sha256`."""
-
-    environment_sha256: str
-    device: str
-    device_kind: str
-    operating_system: str
-    kernel: str
-    architecture: str
-    processor_model: str
-    logical_cores: int
-    memory_bytes: int | None
-    maximum_frequency_hz: int | None
-    governor: str | None
-    gaugenn_version: str
+    position: int | None = None
+    """Place of the launch in its block, from 0."""
+    cpu_s: float | None = None
+    """Processor time of the whole process, imports included."""
+    variables: tuple[Variable, ...] = ()
+    """Environment variables that the process was started with."""
+    library_sha256: str | None = None
+    """Digest of the library's installed files, as its wheel's RECORD lists them."""
+    page_cache: PageCache | None = None
+    """What was done with the page cache."""
+    clock_offset_s: float | None = None
+    """Device's monotonic clock minus this host's; 0 on the host itself."""
+    before: tuple[Reading, ...] = ()
+    """The device's state just before the launch: keys of scope `launch`."""
+    after: tuple[Reading, ...] = ()
+    """The same just after it."""

@@ -3,23 +3,31 @@
 import hashlib
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
+from functools import cache
 
 from gaugenn.errors import FormatError
 
 R = typing.TypeVar("R")
 
 _MAXIMUM_DEPTH = 16
+_NUMBERS = re.compile(r"\d+")
 
 
 def digest(value: object) -> str:
     """SHA-256 of a value's canonical JSON (sorted keys, no spaces): the name of a record."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Orders released versions by their numbers: 1.9.0 before 1.10.0."""
+    return tuple(int(number) for number in _NUMBERS.findall(version.partition("+")[0]))
 
 
 def model_digest(files: tuple[tuple[str, str], ...]) -> str:
@@ -78,8 +86,14 @@ def _typed(hint: object, value: object, where: str, depth: int) -> object:
     raise FormatError(f"{where}: expected {hint}, found {type(value).__name__}")
 
 
+@cache
+def _hints(record: type) -> Mapping[str, object]:
+    """Types of a record's fields; resolving them takes longer than reading a row."""
+    return typing.get_type_hints(record)
+
+
 def _record(hint: type, value: Mapping[str, object], where: str, depth: int) -> object:
-    hints = typing.get_type_hints(hint)
+    hints = _hints(hint)
     defaults = {f.name for f in fields(hint) if f.default is not MISSING}
     # A row that was written before a column was added has nothing there: the default stands in.
     unset = {

@@ -1,16 +1,12 @@
 """What the figures about speed share: one row an experiment, its estimates and its remarks."""
 
-import math
 from collections.abc import Sequence
 
-from gaugenn.analysis.statistics import MINIMUM_LAUNCHES, Estimate, estimate
+from gaugenn.analysis.statistics import BOOTSTRAP_LAUNCHES, MINIMUM_LAUNCHES, Estimate, estimate
 from gaugenn.report import _text
 from gaugenn.report._frame import Frame
 from gaugenn.report._table import Column, prepared
 from gaugenn.report._text import Units
-
-WIDE_INTERVAL = 0.10
-"""Half the interval on the logarithms: about half its width over the estimate."""
 
 MEASURED = """
     SELECT n.name, left(coalesce(n.name, 'model'), 28) || ' ' || left(r.model_sha256, 6) AS label,
@@ -43,7 +39,8 @@ NOT_MEASURED = (
 
 INTERVAL = (
     "Each number is the geometric mean over n launches, a launch being a fresh process, with its 95 % "
-    "interval in brackets (Student's t on the logarithms). Iterations inside a launch are not "
+    "interval in brackets (on the logarithms: Student's t, from "
+    f"{BOOTSTRAP_LAUNCHES} launches on a bootstrap over launches). Iterations inside a launch are not "
     f"independent and are never pooled; fewer than {MINIMUM_LAUNCHES} launches give no interval."
 )
 
@@ -71,16 +68,7 @@ def with_latency(frame: Frame) -> Frame:
     """Adds the estimate `latency_ms` of the launches' medians, and `verdict`."""
     medians = [[1e3 * s for s in values] for values in frame.real_lists("medians_s")]
     found = with_estimate(frame, "latency_ms", medians)
-    wide = [
-        low is not None and high is not None and math.log(high / low) > 2 * WIDE_INTERVAL
-        for low, high in zip(
-            found.reals("latency_ms_low"), found.reals("latency_ms_high"), strict=True
-        )
-    ]
-    remarks = [
-        [*(reason.replace("_", " ") for reason in row), *(["interval wide"] if too_wide else [])]
-        for row, too_wide in zip(frame.text_lists("remarks"), wide, strict=True)
-    ]
+    remarks = [[reason.replace("_", " ") for reason in row] for row in frame.text_lists("remarks")]
     verdicts = [
         "semivalid" if row and validity == "valid" else validity
         for row, validity in zip(remarks, frame.texts("validity"), strict=True)

@@ -2,8 +2,8 @@
 
 import types
 import typing
-from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import MISSING, fields, is_dataclass
 from enum import StrEnum
 
 import pyarrow as pa
@@ -22,6 +22,7 @@ from gaugenn.records import (
     LayerRecord,
     ModelFile,
     ModelRecord,
+    OperatorTiming,
     Run,
     ZooBuild,
 )
@@ -41,6 +42,7 @@ Record = (
     | Environment
     | Failure
     | ZooBuild
+    | OperatorTiming
     | Crawl
     | AppRef
     | Download
@@ -56,6 +58,7 @@ TABLES: Mapping[type[Record], str] = {
     Environment: "environments",
     JobRecord: "jobs",
     Run: "runs",
+    OperatorTiming: "operator_timings",
     Failure: "failures",
     ZooBuild: "zoo_builds",
     AppRef: "listings",
@@ -98,17 +101,20 @@ def arrow_table(record: type[Record], rows: Sequence[Record]) -> pa.Table:
         raise StoreError(f"a row of {TABLES[record]} does not fit its columns: {error}") from error
 
 
-def _arrow_fields(record: type) -> "list[pa.Field[pa.DataType]]":
+def _arrow_fields(record: type) -> "Iterator[pa.Field[pa.DataType]]":
     hints = typing.get_type_hints(record)
-    return [_arrow_field(f.name, hints[f.name]) for f in fields(record)]
+    for f in fields(record):
+        # What has a default may be a later column, which older rows lack.
+        later = f.default is not MISSING
+        yield _arrow_field(f.name, hints[f.name], nullable=later)
 
 
-def _arrow_field(name: str, hint: object) -> "pa.Field[pa.DataType]":
+def _arrow_field(name: str, hint: object, *, nullable: bool = False) -> "pa.Field[pa.DataType]":
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     inner = [option for option in options if option is not types.NoneType]
     if len(inner) != 1:
         raise TypeError(f"column {name!r}: {hint} is no column type")
-    return pa.field(name, _arrow_type(name, inner[0]), nullable=len(options) > 1)
+    return pa.field(name, _arrow_type(name, inner[0]), nullable=nullable or len(options) > 1)
 
 
 def _arrow_type(name: str, hint: object) -> pa.DataType:
@@ -119,7 +125,7 @@ def _arrow_type(name: str, hint: object) -> pa.DataType:
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return pa.string()
     if isinstance(hint, type) and is_dataclass(hint):
-        return pa.struct(_arrow_fields(hint))
+        return pa.struct(list(_arrow_fields(hint)))
     raise TypeError(f"column {name!r}: {hint} is no column type")
 
 

@@ -7,7 +7,8 @@ come in an order in which each uses only earlier ones.
 VIEWS: dict[str, str] = {
     # A job that was asked for again with more launches is one job.
     "jobs": """
-        SELECT DISTINCT ON (job_sha256) * FROM all_jobs ORDER BY job_sha256, launches DESC
+        SELECT DISTINCT ON (job_sha256) * FROM all_jobs
+        ORDER BY job_sha256, coalesce(launches_maximum, launches) DESC, launches DESC, precision
     """,
     # A failure that a later attempt overcame is history, not a result.
     "failures": """
@@ -83,13 +84,14 @@ VIEWS: dict[str, str] = {
         SELECT model_sha256, operator, source_operator, count(*) AS nodes, sum(macs) AS macs
         FROM layers GROUP BY model_sha256, operator, source_operator
     """,
-    # Every steady latency sample.
+    # Every steady latency sample. Times are on the launch's own clock.
     "samples": """
         SELECT job_sha256, launch, unnest(range(len(timings.steady_s))) AS position,
-               unnest(timings.steady_s) AS latency_s
+               unnest(timings.steady_s) AS latency_s, unnest(timings.steady_start_s) AS start_s,
+               unnest(timings.steady_due_s) AS due_s
         FROM runs WHERE status = 'ok'
     """,
-    # One row a launch that ran to its end.
+    # One row a launch of a result that ran to its end.
     "launches": """
         SELECT r.job_sha256, j.job.model_sha256 AS model_sha256, j.job.engine AS engine,
                j.job.engine_version AS engine_version, j.job.device AS device,
@@ -102,16 +104,22 @@ VIEWS: dict[str, str] = {
             FROM runs WHERE status = 'ok'
         ) r
         JOIN jobs j USING (job_sha256)
+        WHERE j.job.rate_per_s IS NULL AND coalesce(j.job.companion, '') = ''
+          AND coalesce(j.job.companion_of, '') = '' AND NOT coalesce(j.control, false)
     """,
     # One row a planned job: what its launches gave. Lists are in the order of the launches, and hold
     # those that ran to their end only. A launch that was tried again counts once, by its best end.
-    "results": """
+    "experiments": """
         SELECT j.job_sha256, j.job.model_sha256 AS model_sha256, j.job.format AS format,
                j.job.engine AS engine, j.job.engine_version AS engine_version,
                j.job.device AS device, j.job.processor AS processor,
                j.job.precision AS precision, j.job.threads AS threads,
                j.job.affinity AS affinity, j.job.batch AS batch,
-               j.job.input_shapes AS input_shapes, j.launches AS launches_planned,
+               j.job.input_shapes AS input_shapes,
+               coalesce(j.job.page_cache, 'warm') AS page_cache, j.job.rate_per_s AS rate_per_s,
+               coalesce(j.job.companion, '') AS companion,
+               coalesce(j.job.companion_of, '') AS companion_of,
+               coalesce(j.control, false) AS control, j.launches AS launches_planned,
                count(r.launch) AS launches_tried,
                count(*) FILTER (r.status = 'ok') AS launches_ok,
                list(list_aggregate(r.timings.steady_s, 'median') ORDER BY r.launch)
@@ -152,5 +160,10 @@ VIEWS: dict[str, str] = {
             ORDER BY job_sha256, launch, status = 'ok' DESC, started_at DESC
         ) r USING (job_sha256)
         GROUP BY ALL
+    """,
+    # Those of them that say how fast a model is by itself: back to back, with nothing beside it.
+    "results": """
+        SELECT * FROM experiments
+        WHERE rate_per_s IS NULL AND companion = '' AND companion_of = '' AND NOT control
     """,
 }

@@ -1,0 +1,54 @@
+"""What a verdict is given on."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gaugenn.records import (
+    Environment,
+    Job,
+    OutputStatistics,
+    Run,
+    RunStatus,
+    Timings,
+    TimingSemantics,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What a verdict is given on.
+
+    Attributes:
+        job: the job.
+        runs: all its runs.
+        semantics: what its samples contain, if known.
+        environment: what the runs ran on, if known.
+        macs: multiply-accumulates of one inference at the job's shapes, if known and not a bound.
+        launches: how many were asked for; as many as there are by default.
+        precision: half-width of the interval that was asked for.
+        others: outputs of other jobs that ran the same model on the same input.
+    """
+
+    job: Job
+    runs: Sequence[Run]
+    semantics: TimingSemantics | None
+    environment: Environment | None
+    macs: int | None = None
+    launches: int = 0
+    precision: float | None = None
+    others: Sequence[Sequence[OutputStatistics]] = ()
+
+    @property
+    def measured(self) -> list[Timings]:
+        """Timings of the launches that ended well and have steady samples."""
+        return [
+            run.timings
+            for run in self.runs
+            if run.status is RunStatus.OK and run.timings is not None and run.timings.steady_s
+        ]
+
+    @property
+    def medians_s(self) -> list[float]:
+        """Median steady latency of each launch."""
+        return [statistics.median(timings.steady_s) for timings in self.measured]
