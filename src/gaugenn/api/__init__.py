@@ -21,6 +21,7 @@ from gaugenn.api._engines import (
     engines_remove,
 )
 from gaugenn.api._export import export, exports, frame
+from gaugenn.api._import import import_forms, import_logs
 from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
 from gaugenn.api._study import StudyResult, bench, foresee, read_plan, scan, study
@@ -28,6 +29,7 @@ from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
 from gaugenn.pipeline.foresee import Forecast
+from gaugenn.pipeline.import_logs import ImportedLog
 from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.records import InputShape
 
@@ -40,6 +42,7 @@ __all__ = [
     "Experiment",
     "Forecast",
     "History",
+    "ImportedLog",
     "InputShape",
     "Inspection",
     "ModelComparison",
@@ -60,6 +63,8 @@ __all__ = [
     "foresee",
     "frame",
     "history",
+    "import_forms",
+    "import_logs",
     "inspect",
     "oracle",
     "profile",

@@ -6,6 +6,9 @@ Units are in the names. Rows are facts as observed; means, intervals and verdict
 """
 
 from gaugenn.records._bench import (
+    Aggregate,
+    Imported,
+    ImportedFile,
     InputShape,
     Job,
     JobRecord,
@@ -14,8 +17,10 @@ from gaugenn.records._bench import (
     PhaseStamp,
     Precision,
     Processor,
+    Quantile,
     Run,
     RunStatus,
+    Statistic,
     Timings,
     TimingSemantics,
     Variable,
@@ -58,6 +63,7 @@ from gaugenn.records._profile import (
 )
 
 __all__ = [
+    "Aggregate",
     "App",
     "AppFile",
     "ElementShare",
@@ -68,6 +74,8 @@ __all__ = [
     "EvidenceSource",
     "Failure",
     "FileKind",
+    "Imported",
+    "ImportedFile",
     "InputShape",
     "Job",
     "JobRecord",
@@ -87,10 +95,12 @@ __all__ = [
     "Processor",
     "Profile",
     "ProfileMethod",
+    "Quantile",
     "QuantizationScheme",
     "Reading",
     "Run",
     "RunStatus",
+    "Statistic",
     "Task",
     "TensorInfo",
     "TimingSemantics",
