@@ -56,7 +56,8 @@ net.opt.num_threads = 1
 net.load_param(param)
 net.load_model(weights)
 shape = [int(size) for size in sizes.split("x")]
-value = ncnn.Mat(np.ones(shape, np.float32)).clone()
+array = np.ones(shape, np.float32)
+value = ncnn.Mat(array).clone()
 source, target = net.input_names()[0], net.output_names()[0]
 times = []
 for number in range(runs + warmups):

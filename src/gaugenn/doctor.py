@@ -12,6 +12,7 @@ from gaugenn.engines._environments import cache_folder, find
 from gaugenn.engines._native import SUPPLIED, NativeEngine
 from gaugenn.formats import readers
 from gaugenn.records._environment import KEYS
+from gaugenn.sources import _adb, play
 
 ROOM_WANTED_BYTES = 2 << 30
 """Free disk that the default engines and a small study need."""
@@ -35,10 +36,10 @@ class Check:
 
 
 def doctor() -> tuple[Check, ...]:
-    """Looks at the interpreter, the disk, the formats, the engines, programs and devices."""
+    """Looks at the interpreter, the disk, the formats, the engines, the devices and the programs."""
     return (
-        *(_python(), *_disk(), _formats(), *_engines(), *_programs()),
-        *(_host(), _conditions(), _ray(), _yaml()),
+        *(_python(), *_disk(), _formats(), *_engines(), *_vendors()),
+        *(_host(), _conditions(), _simulated(), _ray(), _yaml(), *_programs()),
     )
 
 
@@ -83,7 +84,7 @@ def _engines() -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def _programs() -> tuple[Check, ...]:
+def _vendors() -> tuple[Check, ...]:
     """Vendors' own programs: which are there for which ABI."""
     root = _binaries.folder()
     if root is None:
@@ -110,6 +111,28 @@ def _host() -> Check:
     memory = "" if info.memory_bytes is None else f", {info.memory_bytes / 2**30:.0f} GiB"
     found = f"{info.processor_model}, {info.logical_cores} cores{memory}, {info.operating_system}"
     return Check(ok=True, name="device host", found=found)
+
+
+def _programs() -> tuple[Check, ...]:
+    """Programs that sources of packages run."""
+    wanted = (
+        ("adb", "packages of a device cannot be fetched", _adb.INSTALL),
+        ("apkeep", "packages of Google Play cannot be fetched", play.INSTALL),
+    )
+    return tuple(
+        Check(
+            ok=(there := shutil.which(program)) is not None,
+            name=program,
+            found=there or f"not installed: {lacking}",
+            remedy=None if there else install,
+        )
+        for program, lacking, install in wanted
+    )
+
+
+def _simulated() -> Check:
+    found = "runs --engine simulated in virtual time, with known truth"
+    return Check(ok=True, name="device simulated", found=found)
 
 
 def _conditions() -> Check:

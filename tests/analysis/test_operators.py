@@ -339,7 +339,34 @@ SOURCE_ONLY: dict[str, tuple[Callable[[Builder], str], tuple[int, ...]]] = {
         lambda b: b.node("", [b.input(1, 8, 4, 4)], source="ShuffleChannel", group=2),
         (1, 8, 4, 4),
     ),
+    "SquaredDifference": (
+        lambda b: b.node("", [b.input(2, 3), b.input(3)], source="SquaredDifference"),
+        (2, 3),
+    ),
+    **{
+        name: (lambda b, name=name: b.node("", [b.input(2, 3)], source=name), (2, 3))
+        for name in (
+            *("ChannelShuffle", "FakeQuantize", "L2Normalization", "NormalizeL2", "Rsqrt", "Sqr"),
+            *("_mul_scalar", "_power_scalar", "_rminus_scalar", "pow", "rsqrt", "scale", "square"),
+        )
+    },
 }
+
+
+@pytest.mark.parametrize(
+    ("name", "operations"),
+    [
+        ("ChannelShuffle", 0),
+        ("_mul_scalar", 1),
+        ("scale", 2),
+        ("NormalizeL2", 3),
+        ("FakeQuantize", 5),
+    ],
+)
+def test_operators_that_onnx_lacks_count_for_each_element(name: str, operations: int) -> None:
+    b = Builder()
+    cost = last(b, b.node("", [b.input(2, 3)], source=name))
+    assert cost.elementwise_operations == 6 * operations
 
 
 @pytest.mark.parametrize("name", SOURCE_ONLY)

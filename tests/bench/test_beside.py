@@ -1,6 +1,6 @@
 """Two models side by side: each in a process of its own, each with its own samples."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,17 +23,6 @@ def files(tmp_path: Path) -> Callable[[str], Sequence[LocalFile]]:
         return (LocalFile(name="model.null", path=path),)
 
     return find
-
-
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[HostDevice]:
-    with HostDevice(tmp_path / "work", memory_limit_bytes=1 << 30) as device:
-        yield device
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GAUGENN_CACHE", str(tmp_path / "cache"))
 
 
 def pair(word: str, beside: str, **changes: object) -> tuple[JobRecord, JobRecord]:

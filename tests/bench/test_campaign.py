@@ -53,17 +53,6 @@ def files(tmp_path: Path) -> Callable[[str], Sequence[LocalFile]]:
     return find
 
 
-@pytest.fixture
-def host(tmp_path: Path) -> Iterator[HostDevice]:
-    with HostDevice(tmp_path / "work", memory_limit_bytes=1 << 30) as device:
-        yield device
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GAUGENN_CACHE", str(tmp_path / "cache"))
-
-
 def launch_all(
     jobs: Sequence[JobRecord], device: Device, files: Callable[[str], Sequence[LocalFile]]
 ) -> list[Run]:

@@ -45,15 +45,14 @@ def launch(tmp_path: Path) -> Callable[..., list[Run]]:
 
     def run(name: str, *records: JobRecord, seed: int = 0) -> list[Run]:
         with open_device(name, tmp_path, seed) as device:
-            return list(
-                campaign(
-                    records,
-                    device=device,
-                    environment=device.info(),
-                    programs=device_programs(name, records),
-                    files=lambda _: [LocalFile(name="m.onnx", path=file)],
-                )
+            launches = campaign(
+                records,
+                device=device,
+                environment=device.info(),
+                programs=device_programs(name, records),
+                files=lambda _: [LocalFile(name="m.onnx", path=file)],
             )
+            return [run for runs in launches for run in runs]
 
     return run
 

@@ -19,7 +19,11 @@ _TABLES = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTAL
 
 def page() -> str:
     """The whole page with its tables as they should be."""
-    tables = {"reader": _reader_table(), "suffix": _suffix_table()}
+    tables = {
+        "reader": _reader_table(),
+        "suffix": _suffix_table(),
+        "extension": _extension_table(),
+    }
     return _TABLES.sub(lambda found: found[1] + tables[found[2]] + found[3], PAGE.read_text())
 
 
@@ -76,6 +80,24 @@ def _suffix_table() -> str:
     )
     lines = ["| suffixes that make a file a candidate | number | a reader's own |", "|---|---|---|"]
     lines += [f"| {what} | {len(group)} | {len(group & read)} |" for what, group in groups]
+    return "\n".join(lines) + "\n"
+
+
+def _extension_table() -> str:
+    """Every extension of both lists, with the readers that have it as theirs."""
+    lines = [
+        "| extension | since | formats read or recognised under it |",
+        "|---|---|---|",
+    ]
+    for since, group in (("2021", _candidates.HISTORIC), ("later", _candidates.ADDED)):
+        for suffix in sorted(group, key=lambda each: (each.strip("._"), each)):
+            found = [
+                reader.title
+                for reader in readers().values()
+                if suffix in (*reader.suffixes, *reader.weights_suffixes)
+            ]
+            named = ", ".join(sorted(found, key=str.lower))
+            lines.append(f"| `{suffix}` | {since} | {named or '-'} |")
     return "\n".join(lines) + "\n"
 
 

@@ -5,10 +5,12 @@ from collections.abc import Callable, Iterable
 from tests.formats.samples import Sample
 
 HEADS = (
+    ("hailo", b"\x01HEF" + bytes(4) + b"\0\0\1\0", "Hailo"),
+    ("kmodel", b"LDMK" + b"\5\0\0\0" + bytes(8), "Kendryte"),
+    ("tensorrt", b"ptrt" + b"\x74\0\0\0" + bytes(8), "NVIDIA"),
     ("rknn", b"RKNN" + bytes(4) + b"\6" + bytes(7), "Rockchip"),
     ("om", b"IMOD" + b"\0\1\0\0" + bytes(8), "DaVinci"),
     ("qnn", bytes.fromhex("00000002000000030000000000000001"), "Qualcomm"),
-    ("circle", b"\x1c\0\0\0CIR0" + bytes(8), "Samsung ONE"),
 )
 
 

@@ -11,6 +11,9 @@ from gaugenn.graph import DataType
 from gaugenn.records import (
     App,
     AppFile,
+    AppRef,
+    Crawl,
+    Download,
     ElementShare,
     Environment,
     Evidence,
@@ -64,6 +67,10 @@ class PlantedModel:
     uncounted: int = 0
     weights: tuple[str, ...] = ()
     """Names of each node's weights, for lineage; equal names are equal weights."""
+    values: tuple[str, ...] = ()
+    """The same for their values, which another format may hold, too."""
+    scheme: QuantizationScheme | None = None
+    """The quantisation scheme where it does not follow from the weights' element type."""
 
     @property
     def sha256(self) -> str:
@@ -143,6 +150,7 @@ MODELS = (
         operators=_CLASSIFIER,
         architecture="mobilenet_v2.tflite",
         weights=("a", "b", "c", "d", "e", "f", "g", "pets"),
+        scheme=QuantizationScheme.WEIGHT_ONLY,
     ),
     PlantedModel(
         name="mobilenet_v2_int8.tflite",
@@ -165,6 +173,8 @@ MODELS = (
         ),
         operators=_CLASSIFIER,
         weights_dtype="float16",
+        weights=("i", "j"),
+        values=("i", "j"),
     ),
     PlantedModel(
         name="yolo.param",
@@ -182,6 +192,8 @@ MODELS = (
         macs=95_000_000,
         places=(("bank", "assets/id/liveness.param"),),
         operators=_DETECTOR,
+        weights=("k", "l"),
+        values=("i", "j"),
     ),
     PlantedModel(
         name="encoder.onnx",
@@ -324,6 +336,7 @@ def study(path: Path) -> Study:
     profiled = job("mobilenet_v2.tflite", "litert").job_sha256
     timings = operator_rows(profiled, (("CONV_2D", 4.0), ("ADD", 1.0), ("FULLY_CONNECTED", 2.0)))
     found.write([ENVIRONMENT, *job_rows(), *FAILURES, *timings])
+    found.write(snapshot_rows())
     return found
 
 
@@ -341,6 +354,48 @@ def operator_rows(job_sha256: str, times_ms: tuple[tuple[str, float], ...]) -> l
         )
         for position, (operator, time_ms) in enumerate(times_ms)
     ]
+
+
+def snapshot_rows() -> list[Record]:
+    """Two crawls: the later one lists an app more."""
+    rows: list[Record] = []
+    keys = list(APPS)[:2]
+    for day, listed in ((1, keys[:1]), (2, keys)):
+        stamp = f"2024-01-0{day}T00:00:00+00:00"
+        rows.append(
+            Crawl(
+                snapshot=f"day-{day}",
+                source="folder",
+                address="apps",
+                query="",
+                started_at=stamp,
+                listed_at=stamp,
+                finished_at=stamp,
+                gaugenn_version="0",
+            )
+        )
+        for key in listed:
+            ref = AppRef(
+                source="folder",
+                address="apps",
+                reference=key,
+                listed_at=stamp,
+                snapshot=f"day-{day}",
+            )
+            rows.append(ref)
+            rows.append(
+                Download(
+                    snapshot=ref.snapshot,
+                    source="folder",
+                    address="apps",
+                    reference=key,
+                    path=f"apps/{key}.apk",
+                    sha256=sha(key),
+                    size_bytes=1,
+                    fetched_at=stamp,
+                )
+            )
+    return rows
 
 
 def app_rows() -> list[Record]:
@@ -440,7 +495,7 @@ def model_rows(model: PlantedModel) -> list[Record]:
             uncounted_nodes=model.uncounted,
             architecture_sha256=model.architecture_sha256,
             weights_sha256=sha(f"weights {model.name}"),
-            quantization=QUANTIZATION.get(model.weights_dtype),
+            quantization=model.scheme or QUANTIZATION.get(model.weights_dtype),
             quantization_granularities=("per_axis",) if model.weights_dtype == "int8" else (),
             weight_elements=(
                 ElementShare(
@@ -493,6 +548,9 @@ def model_rows(model: PlantedModel) -> list[Record]:
             output_bytes=1568,
             weights_sha256=sha(f"layer {model.weights[position]}")
             if position < len(model.weights)
+            else None,
+            weights_values_sha256=sha(f"values {model.values[position]}")
+            if position < len(model.values)
             else None,
         )
         for position, (operator, source) in enumerate(nodes)

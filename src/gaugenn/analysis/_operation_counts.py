@@ -99,19 +99,27 @@ SOURCE_PER_OUTPUT: dict[str, int] = {
         STABLEHLO_CBRT STABLEHLO_REMAINDER STABLEHLO_SCATTER STABLEHLO_SELECT
         STABLEHLO_SHIFT_LEFT
         BinaryOp Eltwise Threshold UnaryOp
+        Scale Sqr square _div_scalar _maximum_scalar _minimum_scalar _minus_scalar _mul_scalar
+        _plus_scalar _rdiv_scalar _rminus_scalar
         """.split(),  # noqa: SIM905
         1,
     ),
     **dict.fromkeys(
         """
         FLOOR_DIV FLOOR_MOD RELU_0_TO_1 RSQRT SQUARED_DIFFERENCE STABLEHLO_CLAMP STABLEHLO_RSQRT
+        Rsqrt SquaredDifference rcbrt rsqrt scale
+        XNNReciprocalSquareRoot
         """.split(),  # noqa: SIM905
         2,
     ),
     **dict.fromkeys(
-        ("COMPLEX_ABS", "L2_NORMALIZATION", "MVN", "Normalize", "Power", "Exp", "Log"), 3
+        """
+        COMPLEX_ABS L2Normalization L2_NORMALIZATION MVN Normalize NormalizeL2 Power Exp Log
+        _power_scalar pow
+        """.split(),  # noqa: SIM905
+        3,
     ),
-    **dict.fromkeys(("GLU", "LOG_SOFTMAX"), 5),
+    **dict.fromkeys(("FakeQuantize", "GLU", "LOG_SOFTMAX"), 5),
     "LRN": 10,
 }
 """Operations per element of the first output; a window of five for LRN."""
@@ -140,7 +148,8 @@ SOURCE_FREE = frozenset(
     STABLEHLO_DYNAMIC_UPDATE_SLICE STABLEHLO_GATHER STABLEHLO_IOTA STABLEHLO_PAD STABLEHLO_RESHAPE
     STABLEHLO_RNG_BIT_GENERATOR STABLEHLO_SLICE STABLEHLO_TRANSPOSE
     Cast CopyTo Crop Dequantize Diag Flip Fold Noop Padding Permute PriorBox Quantize Reorg Requantize
-    ShuffleChannel Slice Tile Unfold
+    ShuffleChannel Slice Tile Unfold XNNConvert
+    ChannelShuffle shuffle_channel
     """.split()  # noqa: SIM905
 )
 """Like `FREE`."""

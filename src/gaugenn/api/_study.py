@@ -15,6 +15,9 @@ from gaugenn.pipeline.analyse import analyse
 from gaugenn.pipeline.discover import require_paths
 from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.foresee import foresee as foresee_campaign
+from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
+from gaugenn.pipeline.loads import rate_launches as read_rate_launches
+from gaugenn.pipeline.loads import sustained_launches as read_sustained_launches
 from gaugenn.pipeline.measure import measure
 from gaugenn.pipeline.request import require_engines
 from gaugenn.pipeline.scan import scan as scan_paths
@@ -73,7 +76,7 @@ def study(
     opened, listed = _open(paths, out)
     with opened.exclusive():
         with LocalPool(workers) as pool:
-            _census(opened, listed, pool, watcher)
+            census(opened, listed, pool, watcher)
         if settings is not None:
             measure(opened, settings, watcher)
         opened.compact()
@@ -114,13 +117,13 @@ def scan(
     with opened.exclusive():
         if ray is None:
             with LocalPool(workers) as pool:
-                _census(opened, listed, pool, watcher or Silent())
+                census(opened, listed, pool, watcher or Silent())
         else:
             from gaugenn.execute.ray import RayPool
 
             store = SharedStore(shared) if shared is not None else SharedStore.inside(opened)
             with RayPool(ray, workers) as pool:
-                _census(opened, listed, pool, watcher or Silent(), store)
+                census(opened, listed, pool, watcher or Silent(), store)
         opened.compact()
     return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
 
@@ -155,6 +158,24 @@ def foresee(folder: PathLike, settings: BenchSettings) -> Forecast:
         return foresee_campaign(opened, settings)
 
 
+def sustained_launches(folder: PathLike) -> list[SustainedLaunch]:
+    """Every long launch of a study: first minute, throttling, steady level, curve, rank.
+
+    Raises:
+        StoreError: the folder is no study.
+    """
+    return read_sustained_launches(Study(Path(folder)))
+
+
+def rate_launches(folder: PathLike) -> list[RateLaunch]:
+    """Every launch of a study under a fixed rate: deadline misses and response times.
+
+    Raises:
+        StoreError: the folder is no study.
+    """
+    return read_rate_launches(Study(Path(folder)))
+
+
 def read_plan(path: PathLike) -> BenchSettings:
     """A campaign from a plan file.
 
@@ -171,12 +192,13 @@ def _open(paths: Paths, out: PathLike) -> tuple[Study, list[PathLike]]:
     return Study.create(Path(out)), listed
 
 
-def _census(
+def census(
     opened: Study,
     paths: Iterable[PathLike],
     executor: Executor,
     watcher: Watcher,
     shared: SharedStore | None = None,
 ) -> None:
+    """Scans and reads what the study does not hold yet; the caller holds the study."""
     scan_paths(paths, opened, executor, watcher, shared)
     analyse(opened, executor, watcher, shared)

@@ -184,7 +184,8 @@ def order(
     ended_before = {k for k, e in (done or {}).items() if e.status is not RunStatus.LOST}
     coming = []
     for block in range(launches):
-        members = [r for r in jobs if block < (r.launches_maximum or r.launches)]
+        members = [r for r in jobs if not r.control and block < (r.launches_maximum or r.launches)]
+        members += [r for r in jobs if r.control and members]
         coming += [
             (record, block)
             for record in _shuffled(members, block, seed)

@@ -29,7 +29,13 @@ from gaugenn.errors import UsageError
     show_default=True,
     help="Fresh processes for each release.",
 )
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Order of launches and inputs.",
+)
 @click.option("--remove", is_flag=True, help="Afterwards remove the releases installed for this.")
 @printing
 def command(

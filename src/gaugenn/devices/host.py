@@ -27,7 +27,8 @@ KEPT_VARIABLES = ("PATH", "TMPDIR", "LANG", "LC_ALL")
 """What a command inherits; all else could change its speed: thread counts, allocators, preloads.
 Its home is the working folder, where libraries may leave what they like."""
 
-STDOUT_LIMIT_BYTES = 16 << 20
+STDOUT_LIMIT_BYTES = 64 << 20
+"""A million samples with their start and due times are some 45 MB of text."""
 STDERR_LIMIT_BYTES = 1 << 20
 POLL_S = 0.02
 """How often the end of a process is looked for while it prints nothing."""

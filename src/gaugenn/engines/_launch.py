@@ -394,7 +394,7 @@ def measure(adapter: Adapter, channel: Channel) -> dict[str, object]:
         "observed_processor": adapter.observed_processor(),
         "observed_precision": adapter.observed_precision(),
         "observed_threads": adapter.observed_threads(),
-        "notes": sorted(set(notes)),
+        "notes": sorted({*notes, *adapter.notes}),
     }
 
 

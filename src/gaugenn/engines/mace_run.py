@@ -1,7 +1,8 @@
 """`mace_run` of MACE.
 
-It prints the mean of its rounds. gaugenn reads no MACE models and so does not know their outputs, which
-the program must be told: they stand in a file of flags beside the model.
+It prints the mean of its rounds. It must be told the names and sizes of the outputs, which a job does
+not carry, so it cannot be launched by a campaign; with a file of flags that names them its command is
+whole.
 """
 
 import re
@@ -41,6 +42,13 @@ class MaceRun(NativeEngine):
         output_copy_timed=False,
         raw_samples=False,
     )
+
+    def cannot(self, job: Job) -> str | None:
+        """See the module."""
+        return super().cannot(job) or (
+            "mace_run must be told the model's outputs, which a job does not carry; run it and import "
+            "its log"
+        )
 
     def arguments(self, job: Job, model_paths: Sequence[str]) -> list[str]:
         """Graph, weights and, where there is a third file, the flags in it."""

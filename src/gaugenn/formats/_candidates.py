@@ -28,16 +28,16 @@ Mobile Deep Neural Networks in the wild", IMC 2021, https://arxiv.org/abs/2109.1
 
 ADDED = frozenset(
     """
-    .androidmodel .caffe .circle .daq .dat .data .feathermodel .gguf .kmodel .litertlm
-    .mindir .mlmodelc .mlpackage .modle .nb .om .ort .pdiparams .proto .ptd .pte .ptl .rf
-    .rpnmodel .safetensors .task .tensorflow .timfile .xnn
+    .androidmodel .binarypb .caffe .circle .daq .dat .data .feathermodel .gguf .hef .kmodel
+    .litertlm .mdl .mindir .mlmodelc .mlpackage .modle .nb .om .ort .pbmm .pdiparams .proto .ptd
+    .pte .ptl .rf .rpnmodel .safetensors .scorer .task .tensorflow .timfile .xnn
     """.split()  # noqa: SIM905
 )
 """Extensions of formats that came later, and names seen in apps (`.modle` is no slip of ours)."""
 
 GENERIC = frozenset(
     """
-    .bin .bson .cfg .dat .data .index .json .meta .params .proto .rf .tar .tar.gz .task .txt
+    .bin .bson .cfg .dat .data .index .json .mdl .meta .params .proto .rf .tar .tar.gz .task .txt
     .xml .zip
     """.split()  # noqa: SIM905
 )

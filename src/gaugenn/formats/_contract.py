@@ -54,3 +54,15 @@ class FormatReader(ABC):
         """
         found = (content.sibling(suffix) for suffix in self.weights_suffixes)
         return tuple(c for c in found if c is not None)
+
+    def graph_names(self, name: str) -> tuple[str, ...]:
+        """Graph files of the same folder that a file of this name may be the weights of.
+
+        Only of pairs whose names share no stem (`__model__` and `__params__`); those that do are
+        known by `weights_suffixes`.
+
+        Args:
+            name: a file name without its folder.
+        """
+        del name
+        return ()

@@ -241,6 +241,15 @@ class Table:
         at = self._at(number, scalar.size)
         return int(scalar.unpack_from(self.buffer.data, at)[0]) if at else default
 
+    def numbers(self, number: int, count: int, kind: str = "u32") -> tuple[int, ...] | None:
+        """A struct of `count` equal integers, which lies in the table itself; None when absent."""
+        scalar = _SCALARS[kind]
+        at = self._at(number, scalar.size * count)
+        if not at:
+            return None
+        data = self.buffer.data
+        return tuple(int(scalar.unpack_from(data, at + scalar.size * i)[0]) for i in range(count))
+
     def boolean(self, number: int, *, default: bool = False) -> bool:
         """A truth value; any non-zero byte is true."""
         return bool(self.integer(number, "u8", default=default))

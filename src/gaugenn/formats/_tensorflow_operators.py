@@ -206,6 +206,32 @@ def _batch_norm(call: Call) -> Translation:
     return Translation(operator="BatchNormalization", attributes=attributes)
 
 
+_FUSED = frozenset("Relu Elu LeakyRelu Sigmoid Tanh HardSwish".split())  # noqa: SIM905
+
+
+def _fused(rule: Rule) -> Rule:
+    """Of an operator with a bias and an activation in it, as the graph optimiser makes them."""
+
+    def fused(call: Call) -> Translation | None:
+        found = rule(call)
+        steps = call.given.get("fused_ops", ())
+        if found is None or not isinstance(steps, tuple) or steps[:1] not in ((), ("BiasAdd",)):
+            return None
+        attributes: dict[str, AttributeValue] = dict(found.attributes)
+        for step in steps[1:]:
+            if step == "Relu6":
+                attributes |= {"fused_activation": "Clip", "fused_min": 0.0, "fused_max": 6.0}
+            elif step == "Prelu":
+                attributes["fused_activation"] = "PRelu"
+            elif step in _FUSED:
+                attributes["fused_activation"] = step
+            else:
+                return None
+        return Translation(operator=found.operator, attributes=attributes, inputs=found.inputs)
+
+    return fused
+
+
 def _old_batch_norm(call: Call) -> Translation:
     """(data, mean, variance, beta, gamma)."""
     attributes: dict[str, AttributeValue] = {"epsilon": call.real("variance_epsilon", 0.0)}
@@ -476,6 +502,9 @@ _RULES: Mapping[str, Rule] = {
     "DepthToSpace": _blocks("DepthToSpace"),
     "DepthwiseConv2dNative": _depthwise,
     "Fill": _fill,
+    "FusedDepthwiseConv2dNative": _fused(_depthwise),
+    "_FusedConv2D": _fused(_convolution(2)),
+    "_FusedMatMul": _fused(_matmul),
     "FusedBatchNorm": _batch_norm,
     "FusedBatchNormV2": _batch_norm,
     "FusedBatchNormV3": _batch_norm,
@@ -518,7 +547,7 @@ SPATIAL = frozenset(
     """
     AvgPool AvgPool3D BiasAdd Conv2D Conv2DBackpropInput Conv3D Conv3DBackpropInputV2 DepthToSpace
     DepthwiseConv2dNative FusedBatchNorm FusedBatchNormV2 FusedBatchNormV3 MaxPool MaxPool3D
-    SpaceToDepth
+    SpaceToDepth FusedDepthwiseConv2dNative _FusedConv2D
     """.split()  # noqa: SIM905
 )
 """Operators with an attribute `data_format`."""

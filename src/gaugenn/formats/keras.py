@@ -1,6 +1,5 @@
 """Keras: a network's layers as JSON with their weights in HDF5, in an `.h5` or in a zip (`.keras`)."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from gaugenn.content import Content
 from gaugenn.errors import FormatError, UnsupportedFormatError
 from gaugenn.formats import _hdf5, _keras_layers
 from gaugenn.formats._contract import FormatReader
+from gaugenn.formats._json import read_object
 from gaugenn.formats._keras_layers import Config
 from gaugenn.formats._weights_only import weights_model
 from gaugenn.formats._zip import LOCAL_MAGIC, open_zip
@@ -16,7 +16,7 @@ from gaugenn.graph import DataType, Graph, Layout, Model, Node, Shape, Tensor, T
 
 _MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 _CONFIG_LIMIT = 3 << 20
-"""Characters; a network of a thousand layers takes some 500,000."""
+"""Bytes; a network of a thousand layers takes some 500,000."""
 _WEIGHTS_SLACK = 48 << 20
 _RANK_LIMIT = 16
 _DEPTH_LIMIT = 16
@@ -60,7 +60,12 @@ class KerasReader(FormatReader):
         config = root.attributes.get("model_config")
         weights = root.groups.get("model_weights", root)
         if config is not None:
-            return _model(_json(config, content.name), weights, version, content.name)
+            return layers_model(
+                _config(config.encode("utf-8", "replace"), content.name),
+                weights,
+                version,
+                content.name,
+            )
         known = version or "layers" in root.groups or "keras_version" in weights.attributes
         if not known:
             raise UnsupportedFormatError(
@@ -77,27 +82,19 @@ def _zipped(content: Content) -> Model:
             f"{content.name}: Keras' zip holds 'config.json' and 'model.weights.h5'; this has other "
             "members"
         )
-    text = bytes(members.read("config.json", _CONFIG_LIMIT)).decode("utf-8", "replace")
+    config = _config(members.read("config.json", _CONFIG_LIMIT), content.name)
     version = ""
     if "metadata.json" in members.entries:
-        raw = bytes(members.read("metadata.json", _CONFIG_LIMIT)).decode("utf-8", "replace")
-        found = _json(raw, content.name).get("keras_version")
+        raw = members.read("metadata.json", _CONFIG_LIMIT)
+        found = _config(raw, content.name).get("keras_version")
         version = found if isinstance(found, str) else ""
     most = content.size_bytes * 3 + _WEIGHTS_SLACK
     root = _hdf5.read(members.read("model.weights.h5", most), content.name)
-    return _model(_json(text, content.name), root, version, content.name)
+    return layers_model(config, root, version, content.name)
 
 
-def _json(text: str, where: str) -> Config:
-    if len(text) > _CONFIG_LIMIT:
-        raise FormatError(f"{where}: a configuration of {len(text)} characters is too long")
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"{where}: the configuration is no JSON: {error}") from None
-    if not isinstance(found, dict):
-        raise FormatError(f"{where}: the configuration is no JSON object")
-    return found
+def _config(text: memoryview | bytes, where: str) -> Config:
+    return read_object(text, f"{where}: the configuration", most_bytes=_CONFIG_LIMIT)
 
 
 def _all_weights(group: _hdf5.Group, path: str, depth: int = 0) -> Iterator[Tensor]:
@@ -195,7 +192,18 @@ def _layers(config: Config, where: str) -> Iterator[_Layer]:
         yield _Layer(name=name, kind=class_name, config=settings, calls=calls)
 
 
-def _model(config: Config, weights: _hdf5.Group, version: str, where: str) -> Model:
+def layers_model(config: Config, weights: _hdf5.Group, version: str, where: str) -> Model:
+    """The model that a configuration describes.
+
+    Args:
+        config: class and settings of the model, as Keras writes them.
+        weights: of each layer, in a group of its name.
+        version: of Keras.
+        where: the file's name, for messages.
+
+    Raises:
+        FormatError: layers that contradict each other.
+    """
     layers = list(_layers(config, where))
     builder = _Builder(layers, weights, where)
     builder.run()

@@ -24,7 +24,7 @@ from gaugenn.formats import (
 )
 from gaugenn.formats._contract import FormatReader, Magic
 from gaugenn.formats._flatbuffers import Field, FlatBuffer, Table
-from gaugenn.formats._tflite_call import OMITTED, Call, Translation
+from gaugenn.formats._operator_call import OMITTED, Call, Translation
 from gaugenn.formats._tflite_schema import ModelField, OperatorField, SubgraphField
 from gaugenn.formats._tflite_tensors import TensorSource, mark_absent_weights
 from gaugenn.graph import AttributeValue, Graph, GraphReference, Layout, Model, Node, Tensor
@@ -91,6 +91,30 @@ class TfliteReader(FormatReader):
         except FormatError:
             return ()
         return tuple(file for name in names if (file := content.beside(name)) is not None)
+
+
+def read_dialect(content: Content, format_name: str, operators: Mapping[int, str]) -> Model:
+    """A file of a format that shares this one's structure and adds operators.
+
+    Args:
+        content: the file.
+        format_name: of its reader.
+        operators: names of the added operators by their number, which is negative.
+
+    Raises:
+        FormatError: not a whole, consistent file.
+    """
+    reading = _Reading(content, FlatBuffer(content.data, content.name).root(), operators)
+    graphs = reading.graphs()
+    return Model(
+        format=format_name,
+        format_version=str(reading.root.integer(ModelField.VERSION, "u32")),
+        producer="",
+        graphs=graphs,
+        metadata=reading.metadata(graphs),
+        companions=reading.source.companions,
+        notes=tuple(sorted(reading.source.notes)),
+    )
 
 
 def _read(content: Content) -> Model:
@@ -168,7 +192,10 @@ def _prove(root: Table, content: Content) -> None:
 class _Reading:
     """One read of one file."""
 
-    def __init__(self, content: Content, root: Table) -> None:
+    def __init__(
+        self, content: Content, root: Table, added: Mapping[int, str] | None = None
+    ) -> None:
+        self._added = added or {}
         self.content = content
         self.root = root
         self.source = TensorSource(content, root)
@@ -196,6 +223,8 @@ class _Reading:
             note = "accelerator-blob" if name in _ACCELERATORS else ""
             note = "flex-operators" if name.startswith("Flex") else note
             return _Code(name=name, domain="custom", note=note)
+        if code < 0 and code in self._added:
+            return _Code(name=self._added[code], domain="circle")
         if code < 0:
             raise FormatError(f"{self.content.name}: operator code {code} is negative")
         if code < len(_tflite_schema.OPERATORS):

@@ -12,7 +12,7 @@ from gaugenn.bench.settings import BenchSettings
 from gaugenn.devices import Device
 from gaugenn.pipeline import Watcher
 from gaugenn.pipeline.request import Request, devices_asked, model_names, requested
-from gaugenn.records import JobRecord, PageCache, Run, RunStatus
+from gaugenn.records import Environment, JobRecord, PageCache, Run, RunStatus
 from gaugenn.store import Study
 
 
@@ -51,13 +51,15 @@ def measure(study: Study, settings: BenchSettings, watcher: Watcher) -> None:
         for name, device in devices.items():
             jobs = [record for record in request.jobs if record.job.device == name]
             if jobs:
-                _launch_all(study, device, jobs, request, done, settings, watcher)
+                place = environments[name]
+                _launch_all(study, device, place, jobs, request, done, settings, watcher)
         watcher.end("bench")
 
 
 def _launch_all(
     study: Study,
     device: Device,
+    environment: Environment,
     jobs: Sequence[JobRecord],
     request: Request,
     done: Mapping[tuple[str, int], Ended],
@@ -91,7 +93,7 @@ def _launch_all(
     for runs in campaign(
         jobs,
         device=device,
-        environment=device.info(),
+        environment=environment,
         programs=device_programs(jobs[0].job.device, everything),
         files=whole,
         libraries=host_libraries(everything),

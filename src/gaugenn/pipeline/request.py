@@ -108,8 +108,10 @@ def requested(
             failures |= {(f.stage, f.subject): f for f in planned.failures}
             if settings.control:
                 controls.setdefault(made.device, control(made))
-    if jobs:
-        jobs |= {job.job_sha256: job for job in controls.values()}
+    for device, record in controls.items():
+        launches = max((r.launches for r in jobs.values() if r.job.device == device), default=0)
+        if launches:
+            jobs[record.job_sha256] = replace(record, launches=launches)
     return Request(
         jobs=tuple(jobs.values()),
         companions=companions(jobs.values(), rows),

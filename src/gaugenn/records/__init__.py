@@ -35,6 +35,7 @@ from gaugenn.records._census import (
     FileKind,
     ModelFile,
     PackageKind,
+    Split,
 )
 from gaugenn.records._environment import Environment, Reading
 from gaugenn.records._models import (
@@ -61,11 +62,15 @@ from gaugenn.records._profile import (
     Profile,
     ProfileMethod,
 )
+from gaugenn.records._sources import AppRef, Crawl, Download
 
 __all__ = [
     "Aggregate",
     "App",
     "AppFile",
+    "AppRef",
+    "Crawl",
+    "Download",
     "ElementShare",
     "EngineOffers",
     "Environment",
@@ -100,6 +105,7 @@ __all__ = [
     "Reading",
     "Run",
     "RunStatus",
+    "Split",
     "Statistic",
     "Task",
     "TensorInfo",

@@ -12,6 +12,9 @@ from gaugenn.errors import StoreError
 from gaugenn.records import (
     App,
     AppFile,
+    AppRef,
+    Crawl,
+    Download,
     Environment,
     Evidence,
     Failure,
@@ -38,6 +41,9 @@ Record = (
     | Environment
     | Failure
     | OperatorTiming
+    | Crawl
+    | AppRef
+    | Download
 )
 
 TABLES: Mapping[type[Record], str] = {
@@ -52,6 +58,9 @@ TABLES: Mapping[type[Record], str] = {
     Run: "runs",
     OperatorTiming: "operator_timings",
     Failure: "failures",
+    AppRef: "listings",
+    Download: "downloads",
+    Crawl: "crawls",
 }
 """Table of each record. A batch is made visible in this order: what is counted comes last."""
 
