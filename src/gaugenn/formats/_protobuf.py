@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gaugenn.content import RELEASED_BYTES, release
 from gaugenn.errors import FormatError
 
 VARINT, FIXED64, LENGTH, GROUP, GROUP_END, FIXED32 = range(6)
@@ -210,7 +211,12 @@ class Message:
     def view(self, name: str) -> memoryview | None:
         """The bytes of a length-delimited field, shared with the file; None when it is absent."""
         spans = self._spans(name)
-        return self._document.data[spans[-2] : spans[-1]] if spans else None
+        if not spans:
+            return None
+        found = self._document.data[spans[-2] : spans[-1]]
+        if found.nbytes >= RELEASED_BYTES:
+            release(found)  # the fields around it were read, and its bytes came along
+        return found
 
     def views(self, name: str) -> list[memoryview]:
         """The bytes of each value of a repeated length-delimited field, shared with the file."""
@@ -315,7 +321,7 @@ class Message:
     def _packed(self, name: str) -> memoryview:
         spans = self._spans(name)
         if len(spans) == 2:
-            return self._document.data[spans[0] : spans[1]]
+            return self.view(name) or _NOTHING
         return memoryview(b"".join(self.views(name)))
 
     def _scan(self, position: int, end: int) -> None:
@@ -354,6 +360,8 @@ class Message:
                 if position > end:
                     raise self._cut(begin, tag, position - end, end)
                 values.append(position)
+                if size >= RELEASED_BYTES:
+                    release(data[position - size : position])
             elif wire == VARINT:
                 if position >= end:
                     raise self._cut(begin, tag, 1, end)
