@@ -24,7 +24,9 @@ def mapped_bytes(path: Path) -> int:
     **Source:** https://man7.org/linux/man-pages/man5/proc_pid_smaps.5.html
     """
     text = Path("/proc/self/smaps").read_text()
-    found = re.findall(rf"^\S+ .* {re.escape(str(path))}\n(?:\w+:.*\n)*?Rss: +(\d+) kB", text, re.M)
+    found = re.findall(
+        rf"^\S+ .* {re.escape(str(path))}\n(?:\w+:.*\n)*?Rss: +(\d+) kB", text, re.MULTILINE
+    )
     return sum(int(each) for each in found) * 1024
 
 
