@@ -40,6 +40,9 @@ FIELD_LIMIT = 1 << 24
 VARINT_BYTES = 10
 """The longest encoding of 64 bits, 7 at a time."""
 
+_COPIED_BYTES = 4096
+"""Up to this size a message is copied, with all inside it: bytes are read faster than views of them."""
+
 _SHORT_RUN = 64
 """Below this many bytes a Python loop over packed varints beats setting up numpy."""
 
@@ -132,7 +135,7 @@ class Message:
     """
 
     __slots__ = (
-        *("_document", "_fields", "_index", "_label", "_parent", "_schema"),
+        *("_base", "_document", "_fields", "_index", "_label", "_parent", "_raw", "_schema"),
         *("depth", "start"),
     )
 
@@ -150,12 +153,25 @@ class Message:
         self._parent = parent
         self._label = label
         self._index = index
-        self.depth: int = 0 if parent is None else parent.depth + 1
+        raw: bytes | memoryview
+        if parent is None:
+            self.depth: int = 0
+            raw, base = document.data, 0
+        else:
+            self.depth = parent.depth + 1
+            raw, base = parent._raw, parent._base
+        start, end = spans[0], spans[1]
+        self.start: int = base + start
+        if end - start <= _COPIED_BYTES and not isinstance(raw, bytes) and len(spans) == 2:
+            raw, base = bytes(raw[start:end]), base + start
+            start, end = 0, end - start
+        # What the fields hold are places in `_raw`, which begins at `_base` of the file.
+        self._raw = raw
+        self._base: int = base
         self._fields: dict[int, list[int]] = {}
-        self.start = spans[0]
         if self.depth > DEPTH_LIMIT:
             raise FormatError(f"{self.path}: messages nest deeper than {DEPTH_LIMIT}")
-        self._scan(spans[0], spans[1])
+        self._scan(start, end)
         for position in range(2, len(spans), 2):
             self._scan(spans[position], spans[position + 1])
 
@@ -195,12 +211,12 @@ class Message:
         spans = self._fields.get(self._schema.numbers[name] << 3 | LENGTH)
         if spans is None:
             return ""
-        return str(self._document.data[spans[-2] : spans[-1]], "utf-8", "backslashreplace")
+        return str(self._raw[spans[-2] : spans[-1]], "utf-8", "backslashreplace")
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Every string of a repeated field."""
         spans = self._spans(name)
-        data = self._document.data
+        data = self._raw
         return tuple(
             [
                 str(data[spans[at] : spans[at + 1]], "utf-8", "backslashreplace")
@@ -213,16 +229,21 @@ class Message:
         spans = self._spans(name)
         if not spans:
             return None
-        found = self._document.data[spans[-2] : spans[-1]]
+        found = self._document.data[self._base + spans[-2] : self._base + spans[-1]]
         if found.nbytes >= RELEASED_BYTES:
             release(found)  # the fields around it were read, and its bytes came along
         return found
 
     def views(self, name: str) -> list[memoryview]:
         """The bytes of each value of a repeated length-delimited field, shared with the file."""
-        spans = self._spans(name)
+        spans, base = self._spans(name), self._base
         data = self._document.data
-        return [data[spans[at] : spans[at + 1]] for at in range(0, len(spans), 2)]
+        return [data[base + spans[at] : base + spans[at + 1]] for at in range(0, len(spans), 2)]
+
+    def pieces(self, name: str) -> list[bytes | memoryview]:
+        """The same as `views`, but bytes where those were copied already, to look things up by."""
+        spans, raw = self._spans(name), self._raw
+        return [raw[spans[at] : spans[at + 1]] for at in range(0, len(spans), 2)]
 
     def message(self, name: str, schema: Schema) -> "Message | None":
         """The message in a singular field, or None."""
@@ -238,6 +259,11 @@ class Message:
         for index in range(len(spans) // 2):
             span = (spans[2 * index], spans[2 * index + 1])
             yield Message(document, schema, self, name, index, span)
+
+    def message_at(self, name: str, schema: Schema, index: int) -> "Message":
+        """One of the messages of a repeated field."""
+        spans = self._spans(name)[2 * index : 2 * index + 2]
+        return Message(self._document, schema, self, name, index, spans)
 
     def integer(self, name: str, default: int = 0) -> int:
         """An integer or enum field as a signed 64-bit value."""
@@ -273,7 +299,7 @@ class Message:
         places = self._fields.get(self._schema.numbers[name] << 3 | FIXED32)
         if not places:
             return default
-        value: float = struct.unpack_from("<f", self._document.data, places[-1])[0]
+        value: float = struct.unpack_from("<f", self._raw, places[-1])[0]
         return value
 
     def float64(self, name: str, default: float = 0.0) -> float:
@@ -281,7 +307,7 @@ class Message:
         places = self._fields.get(self._schema.numbers[name] << 3 | FIXED64)
         if not places:
             return default
-        value: float = struct.unpack_from("<d", self._document.data, places[-1])[0]
+        value: float = struct.unpack_from("<d", self._raw, places[-1])[0]
         return value
 
     def fixed(self, name: str, width: int) -> memoryview:
@@ -302,7 +328,7 @@ class Message:
         if places:
             if packed.nbytes:
                 raise FormatError(f"{self.path}.{name} mixes packed and single values")
-            data = self._document.data
+            data = self._raw
             packed = memoryview(b"".join(data[place : place + width] for place in places))
         if packed.nbytes % width:
             raise FormatError(
@@ -327,7 +353,7 @@ class Message:
     def _scan(self, position: int, end: int) -> None:
         """Finds every field between two offsets. Almost all reading time is spent here."""
         document = self._document
-        data = document.data
+        data = self._raw
         fields = self._fields
         wanted = self._schema.tags
         left = document.fields_left
@@ -343,7 +369,9 @@ class Message:
             values = fields.get(tag)
             if values is None:
                 if tag < 8:
-                    raise FormatError(f"{self.path}: byte {begin} starts no field (number 0)")
+                    raise FormatError(
+                        f"{self.path}: byte {self._base + begin} starts no field (number 0)"
+                    )
                 values = []
                 if tag in wanted:
                     fields[tag] = values
@@ -361,7 +389,7 @@ class Message:
                     raise self._cut(begin, tag, position - end, end)
                 values.append(position)
                 if size >= RELEASED_BYTES:
-                    release(data[position - size : position])
+                    release(document.data[position - size : position])  # nothing so large is copied
             elif wire == VARINT:
                 if position >= end:
                     raise self._cut(begin, tag, 1, end)
@@ -379,14 +407,14 @@ class Message:
                 position = self._after_group(position, end, tag >> 3)
             else:
                 raise FormatError(
-                    f"{self.path}: byte {begin} starts a field of wire type {wire}, "
+                    f"{self.path}: byte {self._base + begin} starts a field of wire type {wire}, "
                     "which does not belong here"
                 )
         document.fields_left = left
 
     def _varint(self, position: int, end: int) -> tuple[int, int]:
         """A varint's value, modulo 2**64, and the offset after it."""
-        data = self._document.data
+        data = self._raw
         value = 0
         begin = position
         for shift in range(0, 7 * VARINT_BYTES, 7):
@@ -397,7 +425,9 @@ class Message:
             value |= (byte & 127) << shift
             if byte < 128:
                 return value & 0xFFFF_FFFF_FFFF_FFFF, position
-        raise FormatError(f"{self.path}: the number at byte {begin} has more than 10 bytes")
+        raise FormatError(
+            f"{self.path}: the number at byte {self._base + begin} has more than 10 bytes"
+        )
 
     def _after_group(self, position: int, end: int, number: int) -> int:
         """The offset after a group (a retired encoding of messages), whose contents are skipped."""
@@ -414,7 +444,9 @@ class Message:
                 open_groups.append(tag >> 3)
             elif wire == GROUP_END:
                 if open_groups.pop() != tag >> 3:
-                    raise FormatError(f"{self.path}: byte {begin} ends a group that is not open")
+                    raise FormatError(
+                        f"{self.path}: byte {self._base + begin} ends a group that is not open"
+                    )
             elif wire == VARINT:
                 _, position = self._varint(position, end)
             elif wire == LENGTH:
@@ -423,7 +455,9 @@ class Message:
             elif wire in (FIXED32, FIXED64):
                 position += 4 if wire == FIXED32 else 8
             else:
-                raise FormatError(f"{self.path}: byte {begin} has the unknown wire type {wire}")
+                raise FormatError(
+                    f"{self.path}: byte {self._base + begin} has the unknown wire type {wire}"
+                )
             if position > end:
                 raise self._cut(begin, tag, position - end, end)
         return position
@@ -432,6 +466,7 @@ class Message:
         """The error for a field that runs past the end of its message, or of the file."""
         names = {number: name for name, number in self._schema.numbers.items()}
         what = "number" if tag is None else f"field {names.get(tag >> 3, tag >> 3)}"
+        begin, end = self._base + begin, self._base + end
         if end == self._document.data.nbytes:
             outcome = f"runs past the end of the file: {missing} bytes or more are missing"
         else:
