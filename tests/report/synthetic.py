@@ -28,10 +28,12 @@ from gaugenn.records import (
     Modality,
     ModelFile,
     ModelRecord,
+    OperatorTiming,
     OutputStatistics,
     PackageKind,
     Precision,
     Processor,
+    ProfileMethod,
     QuantizationScheme,
     Run,
     RunStatus,
@@ -331,9 +333,27 @@ def study(path: Path) -> Study:
     """The planted study."""
     found = Study.create(path)
     found.write([*app_rows(), *(row for model in MODELS for row in model_rows(model))])
-    found.write([ENVIRONMENT, *job_rows(), *FAILURES])
+    profiled = job("mobilenet_v2.tflite", "litert").job_sha256
+    timings = operator_rows(profiled, (("CONV_2D", 4.0), ("ADD", 1.0), ("FULLY_CONNECTED", 2.0)))
+    found.write([ENVIRONMENT, *job_rows(), *FAILURES, *timings])
     found.write(snapshot_rows())
     return found
+
+
+def operator_rows(job_sha256: str, times_ms: tuple[tuple[str, float], ...]) -> list[Record]:
+    """A profile of three inferences, whose medians are the given times."""
+    return [
+        OperatorTiming(
+            job_sha256=job_sha256,
+            position=position,
+            name=f"node {position}",
+            operator=operator,
+            kernel="",
+            durations_s=(time_ms / 1e3, 0.9 * time_ms / 1e3, 9 * time_ms / 1e3),
+            method=ProfileMethod.PROFILER,
+        )
+        for position, (operator, time_ms) in enumerate(times_ms)
+    ]
 
 
 def snapshot_rows() -> list[Record]:

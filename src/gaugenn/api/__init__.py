@@ -19,9 +19,11 @@ from gaugenn.api._engines import (
     engines_list,
     engines_missing,
     engines_named,
+    engines_offers,
     engines_remove,
 )
 from gaugenn.api._export import export, exports, frame
+from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
 from gaugenn.api._sources import SourceInfo, crawl, sources_list
 from gaugenn.api._study import (
@@ -55,10 +57,12 @@ __all__ = [
     "EngineInfo",
     "Experiment",
     "Forecast",
+    "History",
     "InputShape",
     "Inspection",
     "ModelComparison",
     "RateLaunch",
+    "Release",
     "SnapshotDiff",
     "SourceInfo",
     "StudyResult",
@@ -72,13 +76,17 @@ __all__ = [
     "engines_list",
     "engines_missing",
     "engines_named",
+    "engines_offers",
     "engines_remove",
     "export",
     "exports",
     "figures",
     "foresee",
     "frame",
+    "history",
     "inspect",
+    "oracle",
+    "profile",
     "query",
     "rate_launches",
     "read_plan",

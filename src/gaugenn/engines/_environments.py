@@ -191,6 +191,24 @@ def _is_pips(name: str) -> bool:
     return name.startswith("../") or name.endswith((".dist-info/INSTALLER", ".dist-info/REQUESTED"))
 
 
+def pip_answer(installation: Installation, arguments: Sequence[str]) -> str | None:
+    """What the pip of an environment prints; None where it finds no distribution.
+
+    Raises:
+        EngineError: pip fails.
+        TransientError: the package index cannot be reached.
+    """
+    ended = _start([str(installation.interpreter), "-I", "-m", "pip", *arguments], IMPORT_LIMIT_S)
+    if ended.returncode == 0:
+        return ended.stdout
+    said = f"pip {' '.join(arguments[:3])}: {_last_line(ended.stderr)}"
+    if _NO_NETWORK.search(ended.stderr):
+        raise TransientError(f"the package index cannot be reached: {said}")
+    if "No matching distribution" in ended.stderr:
+        return None
+    raise EngineError(said)
+
+
 def _worker_file(name: str, text: str) -> Path:
     data = text.encode()
     path = cache_folder() / "workers" / f"{name}-{hashlib.sha256(data).hexdigest()[:16]}.py"
@@ -231,8 +249,9 @@ def _build(engine: Engine, version: str, folder: Path) -> Installation:
         pip = [interpreter, "-I", "-m", "pip"]
         wanted = engine.requirements(version)
         # A source distribution would run its own build program, and those of these libraries need a
-        # compiler; only wheels are taken.
-        _run([*pip, "install", "--quiet", "--only-binary=:all:", *wanted], engine, version)
+        # compiler; only wheels are taken, but for pure Python packages that an engine names.
+        kinds = ["--only-binary=:all:", *(f"--no-binary={name}" for name in engine.source_packages)]
+        _run([*pip, "install", "--quiet", *kinds, *wanted], engine, version)
         frozen = _run([*pip, "list", "--format=freeze"], engine, version)
         if engine.module is not None:
             _try_import(engine, version, interpreter)

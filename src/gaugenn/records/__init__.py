@@ -47,6 +47,15 @@ from gaugenn.records._plain import (
     digest,
     from_plain,
     model_digest,
+    version_key,
+)
+from gaugenn.records._profile import (
+    EngineOffers,
+    Offer,
+    OperatorDurations,
+    OperatorTiming,
+    Profile,
+    ProfileMethod,
 )
 from gaugenn.records._sources import AppRef, Crawl, Download
 
@@ -57,6 +66,7 @@ __all__ = [
     "Crawl",
     "Download",
     "ElementShare",
+    "EngineOffers",
     "Environment",
     "Evidence",
     "EvidenceCategory",
@@ -71,12 +81,17 @@ __all__ = [
     "Modality",
     "ModelFile",
     "ModelRecord",
+    "Offer",
+    "OperatorDurations",
+    "OperatorTiming",
     "OutputStatistics",
     "PackageKind",
     "PageCache",
     "PhaseStamp",
     "Precision",
     "Processor",
+    "Profile",
+    "ProfileMethod",
     "QuantizationScheme",
     "Reading",
     "Run",
@@ -90,4 +105,5 @@ __all__ = [
     "digest",
     "from_plain",
     "model_digest",
+    "version_key",
 ]

@@ -22,6 +22,7 @@ from gaugenn.records import (
     LayerRecord,
     ModelFile,
     ModelRecord,
+    OperatorTiming,
     Run,
 )
 
@@ -39,6 +40,7 @@ Record = (
     | Run
     | Environment
     | Failure
+    | OperatorTiming
     | Crawl
     | AppRef
     | Download
@@ -54,6 +56,7 @@ TABLES: Mapping[type[Record], str] = {
     Environment: "environments",
     JobRecord: "jobs",
     Run: "runs",
+    OperatorTiming: "operator_timings",
     Failure: "failures",
     AppRef: "listings",
     Download: "downloads",
