@@ -132,11 +132,13 @@ class Message:
     Attributes:
         depth: how many messages it is inside of.
         start: offset of the message's first byte in the file.
+        raw: the bytes that its fields are places in: the file's, or a copy of some of them.
+        base: offset of these in the file.
     """
 
     __slots__ = (
-        *("_base", "_document", "_fields", "_index", "_label", "_parent", "_raw", "_schema"),
-        *("depth", "start"),
+        *("_document", "_fields", "_index", "_label", "_parent", "_schema"),
+        *("base", "depth", "raw", "start"),
     )
 
     def __init__(
@@ -159,15 +161,15 @@ class Message:
             raw, base = document.data, 0
         else:
             self.depth = parent.depth + 1
-            raw, base = parent._raw, parent._base
+            raw, base = parent.raw, parent.base
         start, end = spans[0], spans[1]
         self.start: int = base + start
         if end - start <= _COPIED_BYTES and not isinstance(raw, bytes) and len(spans) == 2:
             raw, base = bytes(raw[start:end]), base + start
             start, end = 0, end - start
-        # What the fields hold are places in `_raw`, which begins at `_base` of the file.
-        self._raw = raw
-        self._base: int = base
+        # What the fields hold are places in `raw`, which begins at `base` of the file.
+        self.raw: bytes | memoryview = raw
+        self.base: int = base
         self._fields: dict[int, list[int]] = {}
         if self.depth > DEPTH_LIMIT:
             raise FormatError(f"{self.path}: messages nest deeper than {DEPTH_LIMIT}")
@@ -211,12 +213,12 @@ class Message:
         spans = self._fields.get(self._schema.numbers[name] << 3 | LENGTH)
         if spans is None:
             return ""
-        return str(self._raw[spans[-2] : spans[-1]], "utf-8", "backslashreplace")
+        return str(self.raw[spans[-2] : spans[-1]], "utf-8", "backslashreplace")
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Every string of a repeated field."""
         spans = self._spans(name)
-        data = self._raw
+        data = self.raw
         return tuple(
             [
                 str(data[spans[at] : spans[at + 1]], "utf-8", "backslashreplace")
@@ -229,20 +231,20 @@ class Message:
         spans = self._spans(name)
         if not spans:
             return None
-        found = self._document.data[self._base + spans[-2] : self._base + spans[-1]]
+        found = self._document.data[self.base + spans[-2] : self.base + spans[-1]]
         if found.nbytes >= RELEASED_BYTES:
             release(found)  # the fields around it were read, and its bytes came along
         return found
 
     def views(self, name: str) -> list[memoryview]:
         """The bytes of each value of a repeated length-delimited field, shared with the file."""
-        spans, base = self._spans(name), self._base
+        spans, base = self._spans(name), self.base
         data = self._document.data
         return [data[base + spans[at] : base + spans[at + 1]] for at in range(0, len(spans), 2)]
 
     def pieces(self, name: str) -> list[bytes | memoryview]:
         """The same as `views`, but bytes where those were copied already, to look things up by."""
-        spans, raw = self._spans(name), self._raw
+        spans, raw = self._spans(name), self.raw
         return [raw[spans[at] : spans[at + 1]] for at in range(0, len(spans), 2)]
 
     def message(self, name: str, schema: Schema) -> "Message | None":
@@ -299,7 +301,7 @@ class Message:
         places = self._fields.get(self._schema.numbers[name] << 3 | FIXED32)
         if not places:
             return default
-        value: float = struct.unpack_from("<f", self._raw, places[-1])[0]
+        value: float = struct.unpack_from("<f", self.raw, places[-1])[0]
         return value
 
     def float64(self, name: str, default: float = 0.0) -> float:
@@ -307,7 +309,7 @@ class Message:
         places = self._fields.get(self._schema.numbers[name] << 3 | FIXED64)
         if not places:
             return default
-        value: float = struct.unpack_from("<d", self._raw, places[-1])[0]
+        value: float = struct.unpack_from("<d", self.raw, places[-1])[0]
         return value
 
     def fixed(self, name: str, width: int) -> memoryview:
@@ -328,7 +330,7 @@ class Message:
         if places:
             if packed.nbytes:
                 raise FormatError(f"{self.path}.{name} mixes packed and single values")
-            data = self._raw
+            data = self.raw
             packed = memoryview(b"".join(data[place : place + width] for place in places))
         if packed.nbytes % width:
             raise FormatError(
@@ -353,7 +355,7 @@ class Message:
     def _scan(self, position: int, end: int) -> None:
         """Finds every field between two offsets. Almost all reading time is spent here."""
         document = self._document
-        data = self._raw
+        data = self.raw
         fields = self._fields
         wanted = self._schema.tags
         left = document.fields_left
@@ -370,7 +372,7 @@ class Message:
             if values is None:
                 if tag < 8:
                     raise FormatError(
-                        f"{self.path}: byte {self._base + begin} starts no field (number 0)"
+                        f"{self.path}: byte {self.base + begin} starts no field (number 0)"
                     )
                 values = []
                 if tag in wanted:
@@ -407,14 +409,14 @@ class Message:
                 position = self._after_group(position, end, tag >> 3)
             else:
                 raise FormatError(
-                    f"{self.path}: byte {self._base + begin} starts a field of wire type {wire}, "
+                    f"{self.path}: byte {self.base + begin} starts a field of wire type {wire}, "
                     "which does not belong here"
                 )
         document.fields_left = left
 
     def _varint(self, position: int, end: int) -> tuple[int, int]:
         """A varint's value, modulo 2**64, and the offset after it."""
-        data = self._raw
+        data = self.raw
         value = 0
         begin = position
         for shift in range(0, 7 * VARINT_BYTES, 7):
@@ -426,7 +428,7 @@ class Message:
             if byte < 128:
                 return value & 0xFFFF_FFFF_FFFF_FFFF, position
         raise FormatError(
-            f"{self.path}: the number at byte {self._base + begin} has more than 10 bytes"
+            f"{self.path}: the number at byte {self.base + begin} has more than 10 bytes"
         )
 
     def _after_group(self, position: int, end: int, number: int) -> int:
@@ -445,7 +447,7 @@ class Message:
             elif wire == GROUP_END:
                 if open_groups.pop() != tag >> 3:
                     raise FormatError(
-                        f"{self.path}: byte {self._base + begin} ends a group that is not open"
+                        f"{self.path}: byte {self.base + begin} ends a group that is not open"
                     )
             elif wire == VARINT:
                 _, position = self._varint(position, end)
@@ -456,7 +458,7 @@ class Message:
                 position += 4 if wire == FIXED32 else 8
             else:
                 raise FormatError(
-                    f"{self.path}: byte {self._base + begin} has the unknown wire type {wire}"
+                    f"{self.path}: byte {self.base + begin} has the unknown wire type {wire}"
                 )
             if position > end:
                 raise self._cut(begin, tag, position - end, end)
@@ -466,7 +468,7 @@ class Message:
         """The error for a field that runs past the end of its message, or of the file."""
         names = {number: name for name, number in self._schema.numbers.items()}
         what = "number" if tag is None else f"field {names.get(tag >> 3, tag >> 3)}"
-        begin, end = self._base + begin, self._base + end
+        begin, end = self.base + begin, self.base + end
         if end == self._document.data.nbytes:
             outcome = f"runs past the end of the file: {missing} bytes or more are missing"
         else:
