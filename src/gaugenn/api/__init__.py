@@ -36,6 +36,16 @@ from gaugenn.api._study import (
     study,
     sustained_launches,
 )
+from gaugenn.api._zoo import (
+    ZOO_SIZE_GB,
+    ZooModel,
+    zoo_add,
+    zoo_build,
+    zoo_builds,
+    zoo_install,
+    zoo_list,
+    zoo_matrix,
+)
 from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
@@ -43,13 +53,16 @@ from gaugenn.pipeline.crawl import CrawlResult, CrawlSettings
 from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
+from gaugenn.pipeline.zoo import Built
 from gaugenn.records import InputShape
 from gaugenn.sources import AppQuery
 
 __all__ = [
     "COMPARISON_THRESHOLD",
+    "ZOO_SIZE_GB",
     "AppQuery",
     "BenchSettings",
+    "Built",
     "Check",
     "Comparison",
     "CrawlResult",
@@ -67,6 +80,7 @@ __all__ = [
     "SourceInfo",
     "StudyResult",
     "SustainedLaunch",
+    "ZooModel",
     "bench",
     "compare",
     "crawl",
@@ -97,4 +111,10 @@ __all__ = [
     "study",
     "sustained_launches",
     "write_csv",
+    "zoo_add",
+    "zoo_build",
+    "zoo_builds",
+    "zoo_install",
+    "zoo_list",
+    "zoo_matrix",
 ]

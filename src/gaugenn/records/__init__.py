@@ -58,11 +58,15 @@ from gaugenn.records._profile import (
     ProfileMethod,
 )
 from gaugenn.records._sources import AppRef, Crawl, Download
+from gaugenn.records._zoo import Agreement, BuildStatus, BuiltFile, ZooBuild
 
 __all__ = [
+    "Agreement",
     "App",
     "AppFile",
     "AppRef",
+    "BuildStatus",
+    "BuiltFile",
     "Crawl",
     "Download",
     "ElementShare",
@@ -102,6 +106,7 @@ __all__ = [
     "TimingSemantics",
     "Timings",
     "Variable",
+    "ZooBuild",
     "digest",
     "from_plain",
     "model_digest",

@@ -24,6 +24,7 @@ from gaugenn.records import (
     ModelRecord,
     OperatorTiming,
     Run,
+    ZooBuild,
 )
 
 SCHEMA_VERSION = 1
@@ -40,6 +41,7 @@ Record = (
     | Run
     | Environment
     | Failure
+    | ZooBuild
     | OperatorTiming
     | Crawl
     | AppRef
@@ -58,6 +60,7 @@ TABLES: Mapping[type[Record], str] = {
     Run: "runs",
     OperatorTiming: "operator_timings",
     Failure: "failures",
+    ZooBuild: "zoo_builds",
     AppRef: "listings",
     Download: "downloads",
     Crawl: "crawls",
