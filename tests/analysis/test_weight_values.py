@@ -64,6 +64,7 @@ def test_another_value_changes_the_digest_of_values() -> None:
 
 def test_bfloat16_is_looked_at_as_the_floats_it_stands_for() -> None:
     wide = RANDOM.integers(-64, 64, (8, 8)).astype(np.float32)
+    wide[0, :3] = (-(2.0**-40), 2.0**-40, -0.0)  # zeros as 16-bit floats
     narrow = (wide.view(np.uint32) >> 16).astype(np.uint16)
     found = look_at(tensor(narrow, "bfloat16")).values
     assert found is not None

@@ -16,7 +16,10 @@ BLOCK = 1 << 15
 """Floats that are rounded in one step: 128 KiB of them, and as much for each of three buffers."""
 
 _FEW = 4096
-"""Of unknown values so many are looked at together."""
+"""Below this number sorting patterns beats a table of all."""
+
+_TRIED = 1024
+"""Of values that were not met before so many are looked at together."""
 
 Patterns = npt.NDArray[np.uint16]
 Counts = npt.NDArray[np.int64]
@@ -139,8 +142,8 @@ class Distinct:
             if not rest.size:
                 return
             before = self._known.size
-            self._table[patterns[unknown][:_FEW]] = rest[:_FEW]
-            self._known = np.union1d(self._known, rest[:_FEW])
+            self._table[patterns[unknown][:_TRIED]] = rest[:_TRIED]
+            self._known = np.union1d(self._known, rest[:_TRIED])
             if self._known.size == before:  # several share a pattern, or they are not numbers
                 self._known = np.union1d(self._known, rest)
                 return
@@ -178,7 +181,12 @@ class Histogram:
 
 
 def merged(patterns: Patterns, counts: Counts) -> tuple[Patterns, Counts]:
-    """Patterns in ascending order, each once."""
+    """Patterns in ascending order, each once, without those that do not occur."""
+    if patterns.size < _FEW:
+        few, where = np.unique(patterns, return_inverse=True)
+        sums = np.zeros(few.size, dtype=np.int64)
+        np.add.at(sums, where, counts)
+        return few[sums > 0], sums[sums > 0]
     total = np.zeros(BINS, dtype=np.int64)
     np.add.at(total, patterns, counts)
     found = np.flatnonzero(total)

@@ -223,14 +223,14 @@ def _pieces(tensor: Tensor) -> Iterator[tuple[int, npt.NDArray[np.generic]]]:
 
 
 def _of_floats(tensor: Tensor) -> TensorValues:
-    found = _of_halves(tensor) if tensor.dtype.bits == 16 else _of_wide(tensor)
     is_asked = (tensor.elements or 0) >= SMALLEST_CLUSTERED
+    found = _of_halves(tensor) if tensor.dtype.bits == 16 else _of_wide(tensor, is_asked=is_asked)
     return TensorValues(
         elements=tensor.elements or 0,
         zeros=found.near.zeros,
         near_zeros=found.near.near,
         clusters=found.clusters if is_asked else None,
-        values_sha256=digest("half", *_signless(found.patterns, found.counts)),
+        values_sha256=digest("half", found.patterns, found.counts),
     )
 
 
@@ -242,8 +242,13 @@ class _Counted:
     clusters: int
 
 
-def _of_wide(tensor: Tensor) -> _Counted:
-    """Of 32 and 64 bits; the latter are rounded to the former first, as their copies would be."""
+def _of_wide(tensor: Tensor, *, is_asked: bool) -> _Counted:
+    """Of 32 and 64 bits; the latter are rounded to the former first, as their copies would be.
+
+    Args:
+        tensor: of floats.
+        is_asked: whether to count distinct values, too.
+    """
     rounding, histogram, distinct = Rounding(NEAR_ZERO), Histogram(), Distinct(MAXIMUM_CLUSTERS)
     zeros = near = 0
     for _, piece in _pieces(tensor):
@@ -256,8 +261,9 @@ def _of_wide(tensor: Tensor) -> _Counted:
         zeros += found.zeros
         near += found.near
         histogram.add(patterns)
-        distinct.add(patterns, values)
-    patterns, counts = histogram.counted()
+        if is_asked:
+            distinct.add(patterns, values)
+    patterns, counts = _signless(*histogram.counted())
     return _Counted(
         near=NearZeros(zeros=zeros, near=near),
         patterns=patterns,
@@ -289,11 +295,14 @@ def _of_halves(tensor: Tensor) -> _Counted:
         values = bits.view(np.float16).astype(np.float32)
     patterns = np.empty(bits.size, np.uint16)
     Rounding(NEAR_ZERO).round(values, patterns)
+    near = NearZeros(
+        zeros=int(counts[values == 0].sum()),
+        near=int(counts[np.abs(values) <= NEAR_ZERO].sum()),
+    )
+    patterns[patterns == NEGATIVE_ZERO] = 0
+    patterns, counts = merged(patterns, counts)
     return _Counted(
-        near=NearZeros(
-            zeros=int(counts[values == 0].sum()),
-            near=int(counts[np.abs(values) <= NEAR_ZERO].sum()),
-        ),
+        near=near,
         patterns=patterns,
         counts=counts,
         clusters=bits.size if bits.size <= MAXIMUM_CLUSTERS else 0,
@@ -302,6 +311,8 @@ def _of_halves(tensor: Tensor) -> _Counted:
 
 def _signless(patterns: Patterns, counts: Counts) -> tuple[Patterns, Counts]:
     """Patterns in ascending order, each once, negative zero counted as zero."""
+    if NEGATIVE_ZERO not in patterns:
+        return patterns, counts
     return merged(np.where(patterns == NEGATIVE_ZERO, np.uint16(0), patterns), counts)
 
 
