@@ -23,6 +23,7 @@ from gaugenn.api._engines import (
     engines_remove,
 )
 from gaugenn.api._export import export, exports, frame
+from gaugenn.api._import import import_forms, import_logs
 from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
 from gaugenn.api._sources import SourceInfo, crawl, sources_list
@@ -51,6 +52,7 @@ from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
 from gaugenn.pipeline.crawl import CrawlResult, CrawlSettings
 from gaugenn.pipeline.foresee import Forecast
+from gaugenn.pipeline.import_logs import ImportedLog
 from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
 from gaugenn.pipeline.zoo import Built
@@ -71,6 +73,7 @@ __all__ = [
     "Experiment",
     "Forecast",
     "History",
+    "ImportedLog",
     "InputShape",
     "Inspection",
     "ModelComparison",
@@ -98,6 +101,8 @@ __all__ = [
     "foresee",
     "frame",
     "history",
+    "import_forms",
+    "import_logs",
     "inspect",
     "oracle",
     "profile",
