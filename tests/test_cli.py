@@ -47,6 +47,18 @@ def test_an_answer_to_a_query_is_shown_without_control_characters_and_markup(stu
     assert row.split() == ["\\x1b[2J\\u202e", "[red]x"]
 
 
+def test_columns_of_one_name_are_all_shown(study: Path) -> None:
+    sql = "SELECT 1 AS kind, 2 AS other, 3 AS kind"
+    done = _run("query", study, sql)
+    assert done.returncode == 0, done.stderr
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["kind", "other", "kind"],
+        ["1", "2", "3"],
+    ]
+    rows = _run("query", study, sql, "--format", "json")
+    assert json.loads(rows.stdout) == {"kind": 1, "other": 2, "kind_2": 3}
+
+
 def test_an_error_with_a_hostile_name_is_shown_without_control_characters(tmp_path: Path) -> None:
     done = _run("scan", tmp_path / "\x1b[2J.apk", "--out", tmp_path / "s")
     assert done.returncode == 2
