@@ -224,6 +224,35 @@ def program(body: str, parameters: str = "self: __torch__.M,\n    x: Tensor") ->
     return READER.read(from_bytes("a.pt", zipped(entries)))
 
 
+def test_what_a_branch_changes_outside_of_itself_is_a_result_of_the_branch() -> None:
+    model = program(
+        "    y = torch.relu(x)\n"
+        "    if torch.lt(x, 1):\n      self.state = torch.sigmoid(x)\n      _0 = torch.tanh_(y)\n"
+        "    else:\n      pass\n"
+        "    return torch.add(self.state, y)\n"
+    )
+    choice, total = model.graphs[0].nodes[-2:]
+    assert (choice.operator, len(choice.outputs)) == ("If", 2)
+    assert total.inputs[:2] == choice.outputs
+    then, other = model.graphs[1:]
+    assert [node.source_operator for node in then.nodes] == ["aten::sigmoid", "aten::tanh_"]
+    assert [graph.outputs[1] for graph in (then, other)] == [
+        then.nodes[1].outputs[0],
+        model.graphs[0].nodes[0].outputs[0],
+    ]
+
+
+def test_what_a_loop_changes_outside_of_itself_is_a_result_of_the_loop() -> None:
+    model = program(
+        "    for i in range(torch.size(x, 0)):\n      self.state = torch.sigmoid(x)\n"
+        "    return torch.relu(self.state)\n"
+    )
+    loop, last = model.graphs[0].nodes[-2:]
+    assert (loop.operator, last.inputs[0]) == ("Loop", loop.outputs[0])
+    assert model.graphs[1].outputs[-1] == model.graphs[1].nodes[0].outputs[0]
+    assert len(loop.inputs) == len(model.graphs[1].inputs)
+
+
 def test_numbers_texts_and_lists_become_attributes() -> None:
     model = program('    return ops.mine.f(x, [1, 2], -1.5e-3, "a\\"b\\012", k=True)\n')
     (node,) = model.graphs[0].nodes
