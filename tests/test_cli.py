@@ -59,6 +59,11 @@ def test_columns_of_one_name_are_all_shown(study: Path) -> None:
     assert json.loads(rows.stdout) == {"kind": 1, "other": 2, "kind_2": 3}
 
 
+def test_signs_that_the_terminal_lacks_are_escaped(study: Path) -> None:
+    done = _run("query", study, "SELECT chr(8805) AS x", line='PYTHONIOENCODING=ascii "$@"')
+    assert (done.returncode, done.stdout.split()) == (0, ["x", "\\u2265"]), done.stderr
+
+
 def test_an_error_with_a_hostile_name_is_shown_without_control_characters(tmp_path: Path) -> None:
     done = _run("scan", tmp_path / "\x1b[2J.apk", "--out", tmp_path / "s")
     assert done.returncode == 2
