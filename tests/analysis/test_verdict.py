@@ -16,14 +16,18 @@ from gaugenn.analysis.verdict import (
 )
 from gaugenn.records import (
     Environment,
+    FileKind,
+    InputShape,
     Job,
     JobRecord,
+    ModelRecord,
     OutputStatistics,
     Precision,
     Processor,
     Reading,
     Run,
     RunStatus,
+    TensorInfo,
     Timings,
     TimingSemantics,
 )
@@ -299,11 +303,16 @@ def test_shared_processor_time_is_judged_for_one_thread_only() -> None:
     assert found.validity is Validity.VALID
 
 
-def test_other_threads_or_another_precision_than_asked_for_are_semivalid() -> None:
+def test_other_threads_than_asked_for_are_semivalid() -> None:
     threads = dataclasses.replace(JOB, threads=2)
     assert judged([run(observed_threads=1)] * 5, threads).reasons == ("other_threads",)
+
+
+def test_another_precision_than_asked_for_is_invalid() -> None:
     half = dataclasses.replace(JOB, precision=Precision.FLOAT16)
-    assert judged([run(observed_precision="float32")] * 5, half).reasons == ("other_precision",)
+    found = judged([run(observed_precision="float32")] * 5, half)
+    assert found == Verdict(validity=Validity.INVALID, reasons=("other_precision",))
+    assert judged([run(observed_precision="float16 storage")] * 5, half).validity is Validity.VALID
     assert judged([run(observed_precision="float32")] * 5).validity is Validity.VALID
 
 
@@ -372,7 +381,7 @@ def test_every_reason_has_a_name_of_its_own_and_a_test() -> None:
     tested = {reason for reason, _ in SEMIVALID_CASES} | {
         *(reason for reason, _, _ in CONDITION_CASES),
         *("few_launches", "weights_fake", "launches_missing", "drift", "ci_wide"),
-        *("environments_differ", "other_threads", "other_precision"),
+        *("environments_differ", "other_threads", "outputs_disagree"),
     }
     assert tested == {rule.reason for rule in SEMIVALID_RULES}
     assert all(rule.meaning.endswith(".") for rule in RULES)
@@ -383,3 +392,23 @@ def test_what_runs_beside_a_job_on_purpose_is_no_background_load() -> None:
     assert "background_load" in judged([busy] * 5).reasons
     beside = dataclasses.replace(JOB, companion=f"{'b' * 64}@null==1")
     assert judged([busy] * 5, job=beside).reasons == ()
+
+
+def test_a_speed_is_judged_where_a_job_states_the_sizes_that_the_file_has() -> None:
+    """A conversion that computes nothing: 4 GMACs in 2 microseconds, as published logs have it."""
+    tensor = TensorInfo(name="x", dtype="float32", shape=("1", "3", "224", "224"))
+    model = ModelRecord(
+        model_sha256=JOB.model_sha256,
+        kind=FileKind.MODEL,
+        format="ncnn",
+        size_bytes=1,
+        inputs=(tensor,),
+        macs=4_000_000_000,
+    )
+    fast = run(steady_s=(0.000_002,) * 20, process_cpu_s=0.000_04)
+    for sizes, reasons in (((1, 3, 224, 224), True), ((1, 3, 8, 8), False)):
+        job = dataclasses.replace(JOB, input_shapes=(InputShape(name="x", shape=sizes),))
+        record = JobRecord(job_sha256=job.job_sha256, job=job, launches=5)
+        runs = [dataclasses.replace(fast, job_sha256=job.job_sha256, launch=n) for n in range(5)]
+        found = verdicts([record], runs, [ENVIRONMENT], [model])[job.job_sha256]
+        assert ("impossible_speed" in found.reasons) is reasons

@@ -90,7 +90,7 @@ def test_places_on_the_page_are_unique_and_follow_the_sections() -> None:
     assert sections == sorted(sections)
 
 
-@EACH
+@pytest.mark.parametrize("name", [n for n in FIGURES if n != "history"])  # has a test of its own
 def test_a_planted_study_gives_rows_and_a_caption_with_n(
     study: Study, headline: report.Summary, name: str
 ) -> None:
@@ -527,3 +527,57 @@ def test_a_figure_that_cannot_be_written_says_why(study: Study, empty: Study) ->
 def test_the_query_is_a_single_select(name: str) -> None:
     statements = duckdb.extract_statements(FIGURES[name].query)
     assert [statement.type.name for statement in statements] == ["SELECT"]
+
+
+def test_a_reference_model_says_whether_it_ran_and_why_a_variant_is_missing(study: Study) -> None:
+    rows = texts_of(study, "reference_models")
+    by_precision = {r["Precision"]: r for r in rows}
+    outcomes = {precision: row["Outcome"] for precision, row in by_precision.items()}
+    assert outcomes == {"fp32": "not measured", "int8": "no file"}
+    assert by_precision["int8"]["Why not"] == "the converter has no kernel"
+    assert by_precision["fp32"]["Cosine"] == "0.999999"
+    assert by_precision["fp32"]["Relative error"] == "2.0e-07"
+
+
+def test_the_best_library_for_every_part_is_computed_from_the_planted_profiles(
+    tmp_path: Path,
+) -> None:
+    made = synthetic.study(tmp_path / "two")
+    other = replace(synthetic.job("mobilenet_v2.tflite", "litert"), engine="tflite_runtime")
+    record = JobRecord(job_sha256=other.job_sha256, job=other, launches=1)
+    times = (("CONV_2D", 2.0), ("FULLY_CONNECTED", 9.0))
+    made.write([record, *synthetic.operator_rows(other.job_sha256, times)])
+    (row,) = frame_of(made, "operator_oracle").rows.to_pylist()
+    assert row["name"] == "mobilenet_v2.tflite"
+    assert row["single"].startswith("litert ")
+    assert (row["stretches"], row["threads"]) == (2, 1)
+    assert row["single_s"] == pytest.approx(0.007)
+    assert row["oracle_s"] == pytest.approx(0.004)
+    assert row["gain"] == pytest.approx(7 / 4)
+    assert sorted(line.split(" ")[0] for line in row["libraries"].split("\n")) == [
+        "litert",
+        "tflite_runtime",
+    ]
+
+
+def test_a_step_between_releases_is_found_in_their_order(tmp_path: Path) -> None:
+    made = synthetic.study(tmp_path / "releases")
+    planted = synthetic.job("encoder.onnx", "onnxruntime")
+    for version, level_ms in (
+        ("1.9.0", 50.0),
+        ("1.10.0", 50.0),
+        ("1.11.0", 89.0),
+        ("1.12.1", 89.0),
+    ):
+        other = replace(planted, engine_version=version)
+        launches = [synthetic.good_launch(other, n, (level_ms + 0.2 * n) / 1e3) for n in range(5)]
+        made.write([JobRecord(job_sha256=other.job_sha256, job=other, launches=5), *launches])
+    frame = frame_of(made, "history")
+    versions, steps = frame.labels("engine_version"), frame.labels("step")
+    planted_latest = planted.engine_version
+    assert versions == ["1.9.0", "1.10.0", "1.11.0", "1.12.1", planted_latest]
+    assert steps[:4] == ["", "", "+77 %", ""]
+    figure = FIGURES["history"]
+    assert figure.chart(frame) is not None
+    assert figure.table(frame) is not None
+    assert figure.caption(frame, report.summary(made)).startswith("n = 5 releases")

@@ -4,7 +4,15 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gaugenn.records import Environment, Job, Run, RunStatus, Timings, TimingSemantics
+from gaugenn.records import (
+    Environment,
+    Job,
+    OutputStatistics,
+    Run,
+    RunStatus,
+    Timings,
+    TimingSemantics,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +27,7 @@ class Case:
         macs: multiply-accumulates of one inference at the job's shapes, if known and not a bound.
         launches: how many were asked for; as many as there are by default.
         precision: half-width of the interval that was asked for.
+        others: outputs of other jobs that ran the same model on the same input.
     """
 
     job: Job
@@ -28,6 +37,7 @@ class Case:
     macs: int | None = None
     launches: int = 0
     precision: float | None = None
+    others: Sequence[Sequence[OutputStatistics]] = ()
 
     @property
     def measured(self) -> list[Timings]:

@@ -19,9 +19,11 @@ from gaugenn.api._engines import (
     engines_list,
     engines_missing,
     engines_named,
+    engines_offers,
     engines_remove,
 )
 from gaugenn.api._export import export, exports, frame
+from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
 from gaugenn.api._sources import SourceInfo, crawl, sources_list
 from gaugenn.api._study import (
@@ -34,6 +36,16 @@ from gaugenn.api._study import (
     study,
     sustained_launches,
 )
+from gaugenn.api._zoo import (
+    ZOO_SIZE_GB,
+    ZooModel,
+    zoo_add,
+    zoo_build,
+    zoo_builds,
+    zoo_install,
+    zoo_list,
+    zoo_matrix,
+)
 from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
@@ -41,13 +53,16 @@ from gaugenn.pipeline.crawl import CrawlResult, CrawlSettings
 from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
+from gaugenn.pipeline.zoo import Built
 from gaugenn.records import InputShape
 from gaugenn.sources import AppQuery
 
 __all__ = [
     "COMPARISON_THRESHOLD",
+    "ZOO_SIZE_GB",
     "AppQuery",
     "BenchSettings",
+    "Built",
     "Check",
     "Comparison",
     "CrawlResult",
@@ -55,14 +70,17 @@ __all__ = [
     "EngineInfo",
     "Experiment",
     "Forecast",
+    "History",
     "InputShape",
     "Inspection",
     "ModelComparison",
     "RateLaunch",
+    "Release",
     "SnapshotDiff",
     "SourceInfo",
     "StudyResult",
     "SustainedLaunch",
+    "ZooModel",
     "bench",
     "compare",
     "crawl",
@@ -72,13 +90,17 @@ __all__ = [
     "engines_list",
     "engines_missing",
     "engines_named",
+    "engines_offers",
     "engines_remove",
     "export",
     "exports",
     "figures",
     "foresee",
     "frame",
+    "history",
     "inspect",
+    "oracle",
+    "profile",
     "query",
     "rate_launches",
     "read_plan",
@@ -89,4 +111,10 @@ __all__ = [
     "study",
     "sustained_launches",
     "write_csv",
+    "zoo_add",
+    "zoo_build",
+    "zoo_builds",
+    "zoo_install",
+    "zoo_list",
+    "zoo_matrix",
 ]

@@ -6,8 +6,12 @@ from pathlib import Path
 
 from gaugenn import plugins
 from gaugenn.bench.plan import select_engines
+from gaugenn.devices.host import HostDevice
 from gaugenn.engines import Engine, _environments
 from gaugenn.errors import UsageError
+from gaugenn.records import EngineOffers
+
+OFFERS_LIMIT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,3 +98,18 @@ def engines_remove(name: str) -> tuple[str, ...]:
     if not removed:
         raise UsageError(f"{name} is not installed")
     return removed
+
+
+def engines_offers(name: str) -> EngineOffers:
+    """What an installed library says that it can use on this machine.
+
+    Raises:
+        UsageError: no such engine.
+        MissingToolError: it is not installed.
+        EngineError: it cannot be started, and why.
+    """
+    (chosen,) = select_engines([name])
+    program = _environments.program(chosen.engine, chosen.version)
+    with HostDevice() as device:
+        output = device.run(chosen.engine.offers_command(program), timeout_s=OFFERS_LIMIT_S)
+    return chosen.engine.parse_offers(output.stdout, output.stderr)

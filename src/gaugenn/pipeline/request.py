@@ -46,15 +46,17 @@ class Request:
 
 
 def require_engines(settings: BenchSettings) -> None:
-    """Engines that nobody named may be missing, the named ones may not.
+    """Engines that nobody named, or only with `all`, may be missing; the named ones may not.
 
     Raises:
         UsageError: there is no engine of that name.
         MissingToolError: a named engine is not installed.
     """
-    for engine in select_engines(settings.engine_names()):
-        if settings.engine_names() and not is_installed(engine.engine, engine.version):
+    named = [name for name in settings.engine_names() if name.strip() != "all"]
+    for engine in select_engines(named) if named else ():
+        if not is_installed(engine.engine, engine.version):
             raise _missing(engine)
+    select_engines(settings.engine_names())
 
 
 def devices_asked(settings: BenchSettings) -> tuple[str, ...]:

@@ -47,16 +47,30 @@ from gaugenn.records._plain import (
     digest,
     from_plain,
     model_digest,
+    version_key,
+)
+from gaugenn.records._profile import (
+    EngineOffers,
+    Offer,
+    OperatorDurations,
+    OperatorTiming,
+    Profile,
+    ProfileMethod,
 )
 from gaugenn.records._sources import AppRef, Crawl, Download
+from gaugenn.records._zoo import Agreement, BuildStatus, BuiltFile, ZooBuild
 
 __all__ = [
+    "Agreement",
     "App",
     "AppFile",
     "AppRef",
+    "BuildStatus",
+    "BuiltFile",
     "Crawl",
     "Download",
     "ElementShare",
+    "EngineOffers",
     "Environment",
     "Evidence",
     "EvidenceCategory",
@@ -71,12 +85,17 @@ __all__ = [
     "Modality",
     "ModelFile",
     "ModelRecord",
+    "Offer",
+    "OperatorDurations",
+    "OperatorTiming",
     "OutputStatistics",
     "PackageKind",
     "PageCache",
     "PhaseStamp",
     "Precision",
     "Processor",
+    "Profile",
+    "ProfileMethod",
     "QuantizationScheme",
     "Reading",
     "Run",
@@ -87,7 +106,9 @@ __all__ = [
     "TimingSemantics",
     "Timings",
     "Variable",
+    "ZooBuild",
     "digest",
     "from_plain",
     "model_digest",
+    "version_key",
 ]

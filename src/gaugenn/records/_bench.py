@@ -42,6 +42,8 @@ class InputShape:
     name: str
     shape: tuple[int, ...]
     """With the batch first, as the model's record has it; every size is at least 1."""
+    dtype: str = ""
+    """numpy name of its elements, for an engine that does not know it; "" where that is not needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,9 @@ class OutputStatistics:
     mean: float | None
     standard_deviation: float | None
     not_finite: int
+    sample: tuple[float, ...] = ()
+    """Values at `256` evenly spread places, first and last included, or all; none where an
+    output is no number or has one that is not finite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

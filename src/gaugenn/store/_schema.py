@@ -22,7 +22,9 @@ from gaugenn.records import (
     LayerRecord,
     ModelFile,
     ModelRecord,
+    OperatorTiming,
     Run,
+    ZooBuild,
 )
 
 SCHEMA_VERSION = 1
@@ -39,6 +41,8 @@ Record = (
     | Run
     | Environment
     | Failure
+    | ZooBuild
+    | OperatorTiming
     | Crawl
     | AppRef
     | Download
@@ -54,7 +58,9 @@ TABLES: Mapping[type[Record], str] = {
     Environment: "environments",
     JobRecord: "jobs",
     Run: "runs",
+    OperatorTiming: "operator_timings",
     Failure: "failures",
+    ZooBuild: "zoo_builds",
     AppRef: "listings",
     Download: "downloads",
     Crawl: "crawls",
