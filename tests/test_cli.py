@@ -65,6 +65,13 @@ def test_signs_that_the_terminal_lacks_are_escaped(study: Path) -> None:
     assert (done.returncode, done.stdout.split()) == (0, ["x", "\\u2265"]), done.stderr
 
 
+def test_a_line_of_a_table_ends_with_its_text(study: Path) -> None:
+    done = _run(
+        "query", study, "SELECT unnest(['a', 'long text']) AS x, unnest(['b', 'more']) AS y"
+    )
+    assert done.stdout.splitlines() == ["x          y", "a          b", "long text  more"]
+
+
 def test_an_error_with_a_hostile_name_is_shown_without_control_characters(tmp_path: Path) -> None:
     done = _run("scan", tmp_path / "\x1b[2J.apk", "--out", tmp_path / "s")
     assert done.returncode == 2

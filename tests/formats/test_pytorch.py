@@ -128,6 +128,18 @@ def test_a_checkpoint_is_weights_alone(name: str) -> None:
     assert isinstance(weight.data, memoryview)
 
 
+def test_a_state_that_python_2_pickled_has_its_weights() -> None:
+    data = members("state.pth")
+    (name,) = (each for each in data if each.endswith("data.pkl"))
+    storage = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02tQ"
+    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\0K\x02\x85K\x01\x85\x89NtR"
+    pickled = b"\x80\x02ccollections\nOrderedDict\n](](U\x06a.bias" + tensor + b"ee\x85R."
+    root = name.removesuffix("data.pkl")
+    entries = {name: pickled, f"{root}data/0": bytes(8), f"{root}version": b"3\n"}
+    model = READER.read(from_bytes("a.pth", zipped(entries)))
+    assert [(t.name, t.shape) for t in model.graphs[0].tensors.values()] == [("a.bias", (2,))]
+
+
 def test_a_transposed_tensor_is_put_in_order_when_it_is_read() -> None:
     tensor = read("state.pth").graphs[0].tensors["turned"]
     assert isinstance(tensor.data, LazyBytes)
