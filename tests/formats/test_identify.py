@@ -75,6 +75,10 @@ def use(monkeypatch: pytest.MonkeyPatch, readers: Mapping[str, FormatReader]) ->
         "_suffixes",
         lambda: frozenset(s for r in readers.values() for s in (*r.suffixes, *r.weights_suffixes)),
     )
+    monkeypatch.setattr(_identify, "_naming_graphs", lambda: tuple(readers.values()))
+    monkeypatch.setattr(
+        _identify, "_magics", lambda: tuple(m for r in readers.values() for m in r.magics)
+    )
     monkeypatch.setattr(
         _identify,
         "_weights_suffixes",

@@ -308,7 +308,7 @@ def _xors(head: bytes, magics: Iterable[Magic]) -> Iterator[_Layer]:
         seen = head[offset : offset + len(magic)]
         if len(seen) == len(magic):
             key = seen[0] ^ magic[0]
-            if key and all(a ^ b == key for a, b in zip(seen, magic, strict=True)):
+            if key and seen[-1] ^ magic[-1] == key and _differ_by(key, seen, magic):
                 keys[key] = None
     for key in keys:
         table = bytes(value ^ key for value in range(256))
@@ -317,6 +317,10 @@ def _xors(head: bytes, magics: Iterable[Magic]) -> Iterator[_Layer]:
             head=head[:HEAD_BYTES].translate(table),
             open=lambda data, key=key: _xor(data, key),  # type: ignore[misc]
         )
+
+
+def _differ_by(key: int, seen: bytes, magic: bytes) -> bool:
+    return all(a ^ b == key for a, b in zip(seen, magic, strict=True))
 
 
 def _xor(data: memoryview, key: int) -> memoryview:
