@@ -32,6 +32,7 @@ from gaugenn.records._census import (
     PackageKind,
     Split,
 )
+from gaugenn.records._energy import Clock, Trace, TraceRecord, Window
 from gaugenn.records._environment import Environment, Reading
 from gaugenn.records._models import (
     ElementShare,
@@ -63,6 +64,7 @@ __all__ = [
     "App",
     "AppFile",
     "AppRef",
+    "Clock",
     "Crawl",
     "Download",
     "ElementShare",
@@ -101,7 +103,10 @@ __all__ = [
     "TensorInfo",
     "TimingSemantics",
     "Timings",
+    "Trace",
+    "TraceRecord",
     "Variable",
+    "Window",
     "digest",
     "from_plain",
     "model_digest",
