@@ -161,9 +161,9 @@ def energy(
     whole = integrate(trace, window)
     spread = _spread(trace, window)
     gross = _quantity(whole.energy_j, whole.edge_j, [(window.duration_s, spread)], confidence)
-    if before is None or after is None:
-        reason, baseline_w, net = "idle_not_measured", None, None
-    else:
+    reason: str | None = "idle_not_measured"
+    baseline_w = net = None
+    if before is not None and after is not None:
         reason, baseline_w, net = _net(
             trace, window, whole, spread, (before, after), idle_minimum_s, confidence
         )

@@ -25,6 +25,7 @@ from gaugenn.api._engines import (
 from gaugenn.api._export import export, exports, frame
 from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
+from gaugenn.api._scenarios import DEFAULT_BATTERY, Battery, ScenarioRow, scenarios
 from gaugenn.api._sources import SourceInfo, crawl, sources_list
 from gaugenn.api._study import (
     StudyResult,
@@ -48,7 +49,9 @@ from gaugenn.sources import AppQuery
 
 __all__ = [
     "COMPARISON_THRESHOLD",
+    "DEFAULT_BATTERY",
     "AppQuery",
+    "Battery",
     "BenchSettings",
     "Check",
     "Comparison",
@@ -63,6 +66,7 @@ __all__ = [
     "ModelComparison",
     "RateLaunch",
     "Release",
+    "ScenarioRow",
     "SnapshotDiff",
     "SourceInfo",
     "StudyResult",
@@ -93,6 +97,7 @@ __all__ = [
     "report",
     "report_figure",
     "scan",
+    "scenarios",
     "sources_list",
     "study",
     "sustained_launches",

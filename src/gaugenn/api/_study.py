@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gaugenn.analysis.energy import IDLE_MINIMUM_S
 from gaugenn.bench.plan_file import read_plan as read_plan_file
 from gaugenn.bench.settings import BenchSettings
 from gaugenn.errors import UsageError
@@ -129,9 +130,21 @@ def scan(
 
 
 def bench(
-    folder: PathLike, settings: BenchSettings, *, watcher: Watcher | None = None
+    folder: PathLike,
+    settings: BenchSettings,
+    *,
+    watcher: Watcher | None = None,
+    meters: Sequence[str] = (),
+    idle_s: float = IDLE_MINIMUM_S,
 ) -> StudyResult:
     """Runs the study's models with the installed engines; launches that are there are not repeated.
+
+    Args:
+        folder: the study.
+        settings: what to measure.
+        watcher: is told of every launch.
+        meters: names of meters that measure each launch on the host; see docs/energy.md.
+        idle_s: of idle power before and after each launch, where there are meters.
 
     Raises:
         StoreError: the folder is no study.
@@ -141,7 +154,7 @@ def bench(
     require_engines(settings)
     opened = Study(Path(folder))
     with opened.exclusive():
-        measure(opened, settings, watcher or Silent())
+        measure(opened, settings, watcher or Silent(), meters, idle_s)
         opened.compact()
     return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from gaugenn import api
-from gaugenn.cli._options import benching, prepare_engines, printing
+from gaugenn.bench.settings import parse_duration_s
+from gaugenn.cli._options import benching, parsed, prepare_engines, printing
 from gaugenn.cli._output import Output, print_summary, print_table
 
 
@@ -20,12 +21,28 @@ from gaugenn.cli._output import Output, print_summary, print_table
     help="Models, engines, devices and settings in TOML; see docs/bench.md.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the launches in order and how long they take.")
+@click.option(
+    *("--meter", "meters"),
+    multiple=True,
+    metavar="NAME[:KEY=VALUE,...]",
+    help="Measure power during each launch with this meter; can be repeated. See docs/energy.md.",
+)
+@click.option(
+    *("--idle", "idle_s"),
+    type=parsed(parse_duration_s),
+    default="30s",
+    show_default=True,
+    metavar="TIME",
+    help="With --meter: how long idle power is measured before and after each launch.",
+)
 @benching
 @printing
 def command(
     folder: Path,
     settings: api.BenchSettings,
     dry_run: bool,
+    meters: tuple[str, ...],
+    idle_s: float,
     install_engines: bool,
     as_json: bool,
     quiet: bool,
@@ -40,7 +57,7 @@ def command(
         return
     prepare_engines(settings, install_engines, output)
     with output.watcher() as watcher:
-        result = api.bench(folder, settings, watcher=watcher)
+        result = api.bench(folder, settings, watcher=watcher, meters=meters, idle_s=idle_s)
     print_summary(result, output)
 
 

@@ -24,6 +24,7 @@ from gaugenn.records import (
     ModelRecord,
     OperatorTiming,
     Run,
+    TraceRecord,
 )
 
 SCHEMA_VERSION = 1
@@ -38,6 +39,7 @@ Record = (
     | LayerRecord
     | JobRecord
     | Run
+    | TraceRecord
     | Environment
     | Failure
     | OperatorTiming
@@ -55,6 +57,7 @@ TABLES: Mapping[type[Record], str] = {
     ModelRecord: "models",
     Environment: "environments",
     JobRecord: "jobs",
+    TraceRecord: "traces",
     Run: "runs",
     OperatorTiming: "operator_timings",
     Failure: "failures",
