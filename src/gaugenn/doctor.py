@@ -12,8 +12,12 @@ from gaugenn.engines._environments import cache_folder, find
 from gaugenn.errors import GaugennError
 from gaugenn.formats import readers
 from gaugenn.power import open_meter
+from gaugenn.records import BuildStatus
 from gaugenn.records._environment import KEYS
 from gaugenn.sources import _adb, play
+from gaugenn.zoo import _environment
+from gaugenn.zoo._build import records
+from gaugenn.zoo._catalogue import models
 
 ROOM_WANTED_BYTES = 2 << 30
 """Free disk that the default engines and a small study need."""
@@ -37,9 +41,9 @@ class Check:
 
 
 def doctor() -> tuple[Check, ...]:
-    """Looks at the interpreter, the disk, the formats, the engines, the devices and the programs."""
+    """Looks at interpreter, disk, formats, engines, zoo, devices and programs."""
     return (
-        *(_python(), *_disk(), _formats(), *_engines()),
+        *(_python(), *_disk(), _formats(), *_engines(), _zoo()),
         *(_host(), _conditions(), _simulated(), *_meters(), _ray(), *_programs()),
     )
 
@@ -83,6 +87,16 @@ def _engines() -> tuple[Check, ...]:
             )
         )
     return tuple(checks)
+
+
+def _zoo() -> Check:
+    """Reference models can be built only with the exporters; what is built needs none of them."""
+    accepted = sum(record.status is BuildStatus.ACCEPTED for record, _ in records())
+    built = f"{accepted} builds of {len(models())} reference models"
+    if _environment.find() is not None:
+        return Check(ok=True, name="zoo", found=f"exporters are installed; {built}")
+    lacking = f"no exporters ({_environment.SIZE_GB:.1f} GB): none can be built; {built}"
+    return Check(ok=False, name="zoo", found=lacking, remedy="gaugenn zoo install")
 
 
 def _host() -> Check:

@@ -10,6 +10,7 @@
 """
 
 from gaugenn.analysis.comparison import THRESHOLD as COMPARISON_THRESHOLD
+from gaugenn.analysis.scenarios import Battery
 from gaugenn.analysis.snapshots import SnapshotDiff
 from gaugenn.api._compare import compare
 from gaugenn.api._diff import diff
@@ -25,7 +26,7 @@ from gaugenn.api._engines import (
 from gaugenn.api._export import export, exports, frame
 from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
-from gaugenn.api._scenarios import DEFAULT_BATTERY, Battery, ScenarioRow, scenarios
+from gaugenn.api._scenarios import DEFAULT_BATTERY, scenarios
 from gaugenn.api._sources import SourceInfo, crawl, sources_list
 from gaugenn.api._study import (
     StudyResult,
@@ -37,6 +38,16 @@ from gaugenn.api._study import (
     study,
     sustained_launches,
 )
+from gaugenn.api._zoo import (
+    ZOO_SIZE_GB,
+    ZooModel,
+    zoo_add,
+    zoo_build,
+    zoo_builds,
+    zoo_install,
+    zoo_list,
+    zoo_matrix,
+)
 from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
@@ -44,15 +55,19 @@ from gaugenn.pipeline.crawl import CrawlResult, CrawlSettings
 from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
+from gaugenn.pipeline.scenarios import ScenarioRow
+from gaugenn.pipeline.zoo import Built
 from gaugenn.records import InputShape
 from gaugenn.sources import AppQuery
 
 __all__ = [
     "COMPARISON_THRESHOLD",
     "DEFAULT_BATTERY",
+    "ZOO_SIZE_GB",
     "AppQuery",
     "Battery",
     "BenchSettings",
+    "Built",
     "Check",
     "Comparison",
     "CrawlResult",
@@ -71,6 +86,7 @@ __all__ = [
     "SourceInfo",
     "StudyResult",
     "SustainedLaunch",
+    "ZooModel",
     "bench",
     "compare",
     "crawl",
@@ -102,4 +118,10 @@ __all__ = [
     "study",
     "sustained_launches",
     "write_csv",
+    "zoo_add",
+    "zoo_build",
+    "zoo_builds",
+    "zoo_install",
+    "zoo_list",
+    "zoo_matrix",
 ]

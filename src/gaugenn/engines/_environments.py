@@ -21,6 +21,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from gaugenn.engines import Engine
 from gaugenn.errors import (
@@ -41,6 +42,33 @@ _NO_NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeout|Name or service not known|Temporary failure in name"
     r"|Network is unreachable|Connection refused|Read timed out|ProxyError|SSLError|HTTP error 5"
 )
+
+
+class Installable(Protocol):
+    """What gets an environment: every engine, and whatever else names its packages alike."""
+
+    @property
+    def name(self) -> str:
+        """What the environment's folder begins with."""
+
+    @property
+    def default_version(self) -> str:
+        """The version that is installed when nobody names one."""
+
+    @property
+    def distribution(self) -> str | None:
+        """None for what needs no environment."""
+
+    @property
+    def module(self) -> str | None:
+        """What must be importable before it counts as installed."""
+
+    @property
+    def source_packages(self) -> tuple[str, ...]:
+        """Pure Python packages that it needs and that exist as source only."""
+
+    def requirements(self, version: str) -> tuple[str, ...]:
+        """What pip installs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,12 +104,12 @@ def cache_folder() -> Path:
     return (Path(shared) if shared else Path.home() / ".cache").absolute() / "gaugenn"
 
 
-def find(engine: Engine, version: str) -> Installation | None:
+def find(engine: Installable, version: str) -> Installation | None:
     """The environment of an engine and version, if it is installed."""
     return _read_marker(_folder(engine, version))
 
 
-def is_installed(engine: Engine, version: str) -> bool:
+def is_installed(engine: Installable, version: str) -> bool:
     """Whether a version can be started here: its environment is whole, or it needs none."""
     return engine.distribution is None or find(engine, version) is not None
 
@@ -95,7 +123,7 @@ def installed() -> tuple[Installation, ...]:
     return tuple(installation for installation in found if installation is not None)
 
 
-def install(engine: Engine, version: str | None = None) -> Installation:
+def install(engine: Installable, version: str | None = None) -> Installation:
     """Installs an engine's wheel into an environment of its own; an installed one is kept.
 
     Args:
@@ -123,7 +151,7 @@ def install(engine: Engine, version: str | None = None) -> Installation:
         raise EngineError(f"{folder}: cannot be written: {error}; see GAUGENN_CACHE") from error
 
 
-def remove(engine: Engine, version: str) -> bool:
+def remove(engine: Installable, version: str) -> bool:
     """Removes an environment.
 
     Returns:
@@ -221,7 +249,7 @@ def _worker_file(name: str, text: str) -> Path:
     return path
 
 
-def _folder(engine: Engine, version: str) -> Path:
+def _folder(engine: Installable, version: str) -> Path:
     if not _VERSION.fullmatch(version) or ".." in version:
         raise UsageError(f"{engine.name}=={version}: that is no version of a Python package")
     return cache_folder() / "engines" / f"{engine.name}-{version}"
@@ -241,7 +269,7 @@ def _scratch(folder: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix=f".building-{folder.name}-", dir=folder.parent))
 
 
-def _build(engine: Engine, version: str, folder: Path) -> Installation:
+def _build(engine: Installable, version: str, folder: Path) -> Installation:
     scratch = _scratch(folder)
     try:
         interpreter = str(scratch / "bin" / "python")
@@ -277,7 +305,7 @@ def _build(engine: Engine, version: str, folder: Path) -> Installation:
     return found
 
 
-def _try_import(engine: Engine, version: str, interpreter: str) -> None:
+def _try_import(engine: Installable, version: str, interpreter: str) -> None:
     ended = _start([interpreter, "-I", "-c", f"import {engine.module}"], IMPORT_LIMIT_S)
     if ended.returncode != 0:
         raise EngineError(
@@ -286,7 +314,7 @@ def _try_import(engine: Engine, version: str, interpreter: str) -> None:
         )
 
 
-def _run(argv: Sequence[str], engine: Engine, version: str) -> str:
+def _run(argv: Sequence[str], engine: Installable, version: str) -> str:
     ended = _start(argv, INSTALL_LIMIT_S)
     if ended.returncode == 0:
         return ended.stdout

@@ -59,11 +59,15 @@ from gaugenn.records._profile import (
     ProfileMethod,
 )
 from gaugenn.records._sources import AppRef, Crawl, Download
+from gaugenn.records._zoo import Agreement, BuildStatus, BuiltFile, ZooBuild
 
 __all__ = [
+    "Agreement",
     "App",
     "AppFile",
     "AppRef",
+    "BuildStatus",
+    "BuiltFile",
     "Clock",
     "Crawl",
     "Download",
@@ -107,6 +111,7 @@ __all__ = [
     "TraceRecord",
     "Variable",
     "Window",
+    "ZooBuild",
     "digest",
     "from_plain",
     "model_digest",

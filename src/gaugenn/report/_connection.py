@@ -17,21 +17,14 @@ _VERDICTS = pa.schema(
     [("job_sha256", pa.string()), ("validity", pa.string()), ("reasons", pa.list_(pa.string()))]
 )
 
-_ENERGIES = pa.schema(
-    [
-        *((name, pa.string()) for name in ("job_sha256", "source", "rail", "phase")),
-        *((name, pa.int64()) for name in ("launch", "inferences", "gaps")),
-        *(
-            (name, pa.float64())
-            for name in (
-                *("duration_s", "gap_s", "power_w", "baseline_w"),
-                *("gross_j", "gross_low_j", "gross_high_j"),
-                *("net_j", "net_low_j", "net_high_j"),
-            )
-        ),
-        *((name, pa.string()) for name in ("reason", "net_reason")),
-    ]
+_COLUMNS: tuple[tuple[pa.DataType, tuple[str, ...]], ...] = (
+    (pa.string(), ("job_sha256", "source", "rail", "phase", "reason", "net_reason")),
+    (pa.int64(), ("launch", "inferences", "gaps")),
+    (pa.float64(), ("duration_s", "gap_s", "power_w", "baseline_w")),
+    (pa.float64(), ("gross_j", "gross_low_j", "gross_high_j")),
+    (pa.float64(), ("net_j", "net_low_j", "net_high_j")),
 )
+_ENERGIES = pa.schema([(name, kind) for kind, names in _COLUMNS for name in names])
 
 
 @contextmanager

@@ -25,6 +25,7 @@ from gaugenn.records import (
     OperatorTiming,
     Run,
     TraceRecord,
+    ZooBuild,
 )
 
 SCHEMA_VERSION = 1
@@ -42,6 +43,7 @@ Record = (
     | TraceRecord
     | Environment
     | Failure
+    | ZooBuild
     | OperatorTiming
     | Crawl
     | AppRef
@@ -61,6 +63,7 @@ TABLES: Mapping[type[Record], str] = {
     Run: "runs",
     OperatorTiming: "operator_timings",
     Failure: "failures",
+    ZooBuild: "zoo_builds",
     AppRef: "listings",
     Download: "downloads",
     Crawl: "crawls",
