@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gaugenn.analysis.energy import energy_until
 from gaugenn.errors import UsageError
 from gaugenn.records import Trace, Window
 
@@ -216,15 +217,8 @@ def _template(bursts_s: Sequence[tuple[float, float]], step_s: float) -> Reals:
 
 def _means(trace: Trace, begin_s: float, step_s: float, count: int) -> Reals:
     """Mean power in each cell of a grid: nothing is thrown away where the meter is faster."""
-    t_s, watts = trace.t_s, trace.watts
-    steps = np.diff(t_s)
-    total = np.concatenate(([0.0], np.cumsum((watts[1:] + watts[:-1]) / 2 * steps)))
     edges = begin_s + np.arange(count + 1) * step_s
-    at = np.clip(np.searchsorted(t_s, edges, side="right") - 1, 0, steps.size - 1)
-    into = edges - t_s[at]
-    slope = (watts[at + 1] - watts[at]) / steps[at]
-    energies = total[at] + watts[at] * into + slope * into**2 / 2
-    return np.asarray(np.diff(energies) / step_s, dtype=np.float64)
+    return np.asarray(np.diff(energy_until(trace, edges)) / step_s, dtype=np.float64)
 
 
 def _correlation(power: Reals, template: Reals) -> Reals:

@@ -245,16 +245,21 @@ def block_means(trace: Trace, window: Window, block_s: float = BLOCK_S) -> npt.N
         means: npt.NDArray[np.float64] = np.diff(np.interp(edges, trace.t_s, trace.joules))
         return means / np.diff(edges)
     steps = np.diff(trace.t_s)
-    total = np.concatenate(([0.0], np.cumsum((trace.watts[1:] + trace.watts[:-1]) / 2 * steps)))
     missing = np.where(steps > GAP_PERIODS / trace.rate_hz * (1 + 1e-6), steps, 0.0)
-    gone = np.concatenate(([0.0], np.cumsum(missing)))
-    at = np.clip(np.searchsorted(trace.t_s, edges, side="right") - 1, 0, steps.size - 1)
-    into = edges - trace.t_s[at]
-    slope = (trace.watts[at + 1] - trace.watts[at]) / steps[at]
-    energies = total[at] + trace.watts[at] * into + slope * into**2 / 2
-    lost = gone[at] + missing[at] * into / steps[at]
+    lost = np.interp(edges, trace.t_s, np.concatenate(([0.0], np.cumsum(missing))))
     whole = np.diff(lost) < _ROUNDING_S
-    return np.asarray((np.diff(energies) / np.diff(edges))[whole], dtype=np.float64)
+    return np.asarray((np.diff(energy_until(trace, edges)) / np.diff(edges))[whole])
+
+
+def energy_until(trace: Trace, moments_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Joules from a trace of power's first sample to each moment within it, gaps bridged."""
+    t_s, watts = trace.t_s, trace.watts
+    steps = np.diff(t_s)
+    total = np.concatenate(([0.0], np.cumsum((watts[1:] + watts[:-1]) / 2 * steps)))
+    at = np.clip(np.searchsorted(t_s, moments_s, side="right") - 1, 0, steps.size - 1)
+    into = moments_s - t_s[at]
+    slope = (watts[at + 1] - watts[at]) / steps[at]
+    return np.asarray(total[at] + watts[at] * into + slope * into**2 / 2, dtype=np.float64)
 
 
 def _spread(trace: Trace, window: Window) -> _Spread | None:
