@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from gaugenn import plugins
 from gaugenn.devices.host import HostDevice
-from gaugenn.engines import Engine
+from gaugenn.engines import Engine, _binaries
 from gaugenn.engines._environments import cache_folder, find
+from gaugenn.engines._native import SUPPLIED, NativeEngine
 from gaugenn.errors import GaugennError
 from gaugenn.formats import readers
 from gaugenn.power import open_meter
@@ -43,8 +44,8 @@ class Check:
 def doctor() -> tuple[Check, ...]:
     """Looks at interpreter, disk, formats, engines, zoo, devices and programs."""
     return (
-        *(_python(), *_disk(), _formats(), *_engines(), _zoo()),
-        *(_host(), _conditions(), _simulated(), *_meters(), _ray(), *_programs()),
+        *(_python(), *_disk(), _formats(), *_engines(), *_vendors(), _zoo()),
+        *(_host(), _conditions(), _simulated(), *_meters(), _ray(), _yaml(), *_programs()),
     )
 
 
@@ -97,6 +98,28 @@ def _zoo() -> Check:
         return Check(ok=True, name="zoo", found=f"exporters are installed; {built}")
     lacking = f"no exporters ({_environment.SIZE_GB:.1f} GB): none can be built; {built}"
     return Check(ok=False, name="zoo", found=lacking, remedy="gaugenn zoo install")
+
+
+def _vendors() -> tuple[Check, ...]:
+    """Vendors' own programs: which are there for which ABI."""
+    root = _binaries.folder()
+    if root is None:
+        found = f"{_binaries.VARIABLE} is not set: no vendors' own programs (docs/native.md)"
+        return (Check(ok=False, name="programs", found=found),)
+    checks = []
+    for name, kind in plugins.load_all("gaugenn.engines", Engine).items():  # type: ignore[type-abstract]
+        if not issubclass(kind, NativeEngine):
+            continue
+        engine = kind()
+        there = list(_binaries.found(engine))
+        halves = [f"{b.abi} lacks {', '.join(b.missing)}" for b in there if b.missing]
+        listed = [b.abi if b.version == SUPPLIED else f"{b.abi} {b.version}" for b in there]
+        found = "; ".join(
+            [", ".join(listed), *halves] if there else [f"no {engine.binary} in {root}"]
+        )
+        ok = bool(there) and not halves
+        checks.append(Check(ok=ok, name=f"program {name}", found=found))
+    return tuple(checks)
 
 
 def _host() -> Check:
@@ -158,6 +181,13 @@ def _meters() -> tuple[Check, ...]:
         )
     )
     return tuple(checks)
+
+
+def _yaml() -> Check:
+    if importlib.util.find_spec("yaml") is not None:
+        return Check(ok=True, name="yaml", found="perf.yaml files can be imported")
+    lacking = "not installed: perf.yaml files cannot be imported"
+    return Check(ok=False, name="yaml", found=lacking, remedy="pip install 'gaugenn[yaml]'")
 
 
 def _ray() -> Check:

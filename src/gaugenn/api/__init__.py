@@ -24,6 +24,7 @@ from gaugenn.api._engines import (
     engines_remove,
 )
 from gaugenn.api._export import export, exports, frame
+from gaugenn.api._import import import_forms, import_logs
 from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
 from gaugenn.api._scenarios import DEFAULT_BATTERY, scenarios
@@ -53,6 +54,7 @@ from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
 from gaugenn.pipeline.crawl import CrawlResult, CrawlSettings
 from gaugenn.pipeline.foresee import Forecast
+from gaugenn.pipeline.import_logs import ImportedLog
 from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
 from gaugenn.pipeline.scenarios import ScenarioRow
@@ -76,6 +78,7 @@ __all__ = [
     "Experiment",
     "Forecast",
     "History",
+    "ImportedLog",
     "InputShape",
     "Inspection",
     "ModelComparison",
@@ -104,6 +107,8 @@ __all__ = [
     "foresee",
     "frame",
     "history",
+    "import_forms",
+    "import_logs",
     "inspect",
     "oracle",
     "profile",

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -23,7 +24,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from gaugenn.engines import Engine
+from gaugenn.engines import Engine, _binaries
+from gaugenn.engines._native import NativeEngine
 from gaugenn.errors import (
     EngineError,
     MissingToolError,
@@ -32,6 +34,7 @@ from gaugenn.errors import (
     UsageError,
     is_storage_full,
 )
+from gaugenn.records import Environment
 
 MARKER = "gaugenn-installation.json"
 IMPORT_LIMIT_S = 300.0
@@ -110,8 +113,20 @@ def find(engine: Installable, version: str) -> Installation | None:
 
 
 def is_installed(engine: Installable, version: str) -> bool:
-    """Whether a version can be started here: its environment is whole, or it needs none."""
+    """Whether a version can be started: its environment is whole, or it needs none.
+
+    A program that users supply counts where it is there for some ABI; see `runs_on`.
+    """
+    if isinstance(engine, NativeEngine):
+        return any(binary.version == version for binary in _binaries.found(engine))
     return engine.distribution is None or find(engine, version) is not None
+
+
+def runs_on(engine: Engine, version: str, environment: Environment) -> bool:
+    """Whether what is installed can be started on a device of this kind."""
+    if isinstance(engine, NativeEngine):
+        return _binaries.find(engine, version, _binaries.abi(environment)) is not None
+    return is_installed(engine, version)
 
 
 def installed() -> tuple[Installation, ...]:
@@ -137,6 +152,8 @@ def install(engine: Installable, version: str | None = None) -> Installation:
         TransientError: the package index cannot be reached.
     """
     version = version or engine.default_version
+    if isinstance(engine, NativeEngine):
+        raise _binaries.missing(engine, version, _host_abi())
     if engine.distribution is None:
         raise UsageError(f"{engine.name} needs no installation")
     folder = _folder(engine, version)
@@ -170,15 +187,21 @@ def remove(engine: Installable, version: str) -> bool:
 
 
 def program(engine: Engine, version: str) -> tuple[str, ...]:
-    """How an engine is started on this machine: an interpreter and the worker's text in a file.
+    """How an engine is started on this machine: an interpreter and the worker's text in a file, or
+    the program that its user supplied.
 
     Raises:
         MissingToolError: the version is not installed.
-        UsageError: the engine is no Python program.
+        UsageError: the engine has neither.
     """
+    if isinstance(engine, NativeEngine):
+        binary = _binaries.find(engine, version, _host_abi())
+        if binary is None:
+            raise _binaries.missing(engine, version, _host_abi())
+        return engine.program(str(binary.files[0]))
     text = engine.worker()
     if text is None:
-        raise UsageError(f"{engine.name} is a native binary, which this machine does not run")
+        raise UsageError(f"{engine.name} has no worker for this machine")
     interpreter = sys.executable
     if engine.distribution is not None:
         found = find(engine, version)
@@ -196,10 +219,14 @@ def library_digest(engine: Engine, version: str) -> str | None:
 
     Returns:
         SHA-256 over the sorted lines of path and digest of the wheel's files, the same in every
-        environment; None for what has no wheel or is not installed.
+        environment; of a supplied program that of its files. None for what has no wheel or is not
+        installed.
 
     **Source:** https://packaging.python.org/en/latest/specifications/recording-installed-packages/
     """
+    if isinstance(engine, NativeEngine):
+        binary = _binaries.find(engine, version, _host_abi())
+        return None if binary is None else binary.sha256
     found = find(engine, version)
     if found is None or engine.distribution is None:
         return None
@@ -212,6 +239,11 @@ def library_digest(engine: Engine, version: str) -> str | None:
             inside = sorted(r for r in rows if len(r) == 2 and all(r) and not _is_pips(r[0]))
             return hashlib.sha256(json.dumps(inside).encode()).hexdigest()
     return None
+
+
+def _host_abi() -> str:
+    """Gaugenn itself runs on Linux, not on Android."""
+    return f"linux-{platform.machine().lower()}"
 
 
 def _is_pips(name: str) -> bool:

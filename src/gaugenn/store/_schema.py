@@ -117,10 +117,11 @@ def _arrow_field(name: str, hint: object, *, nullable: bool = False) -> "pa.Fiel
     inner = [option for option in options if option is not types.NoneType]
     if len(inner) != 1:
         raise TypeError(f"column {name!r}: {hint} is no column type")
-    return pa.field(name, _arrow_type(name, inner[0]), nullable=nullable or len(options) > 1)
+    nullable = nullable or len(options) > 1
+    return pa.field(name, _arrow_type(name, inner[0], nullable=nullable), nullable=nullable)
 
 
-def _arrow_type(name: str, hint: object) -> pa.DataType:
+def _arrow_type(name: str, hint: object, *, nullable: bool = False) -> pa.DataType:
     if hint in _SCALARS:
         return _SCALARS[hint]
     if typing.get_origin(hint) is tuple:
@@ -128,7 +129,8 @@ def _arrow_type(name: str, hint: object) -> pa.DataType:
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return pa.string()
     if isinstance(hint, type) and is_dataclass(hint):
-        return pa.struct(list(_arrow_fields(hint)))
+        # Where there is no record, none of its fields has a value.
+        return pa.struct([f.with_nullable(nullable or f.nullable) for f in _arrow_fields(hint)])
     raise TypeError(f"column {name!r}: {hint} is no column type")
 
 
