@@ -217,7 +217,7 @@ def _template(bursts_s: Sequence[tuple[float, float]], step_s: float) -> Reals:
 
 def _means(trace: Trace, begin_s: float, step_s: float, count: int) -> Reals:
     """Mean power in each cell of a grid: nothing is thrown away where the meter is faster."""
-    edges = begin_s + np.arange(count + 1) * step_s
+    edges = begin_s + np.arange(count + 1, dtype=np.float64) * step_s
     return np.asarray(np.diff(energy_until(trace, edges)) / step_s, dtype=np.float64)
 
 

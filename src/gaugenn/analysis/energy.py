@@ -240,7 +240,8 @@ def block_means(trace: Trace, window: Window, block_s: float = BLOCK_S) -> npt.N
         count = min(count, int(window.duration_s / (2 * _period_s(trace))))
     if not count:
         return np.empty(0, dtype=np.float64)
-    edges = window.begin_s + np.arange(count + 1) * (window.duration_s / count)
+    block = window.duration_s / count
+    edges = window.begin_s + np.arange(count + 1, dtype=np.float64) * block
     if trace.is_counter:
         means: npt.NDArray[np.float64] = np.diff(np.interp(edges, trace.t_s, trace.joules))
         return means / np.diff(edges)
@@ -251,7 +252,7 @@ def block_means(trace: Trace, window: Window, block_s: float = BLOCK_S) -> npt.N
     return np.asarray((np.diff(energy_until(trace, edges)) / np.diff(edges))[whole])
 
 
-def energy_until(trace: Trace, moments_s: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def energy_until(trace: Trace, moments_s: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     """Joules from a trace of power's first sample to each moment within it, gaps bridged."""
     t_s, watts = trace.t_s, trace.watts
     steps = np.diff(t_s)
