@@ -10,7 +10,9 @@ from gaugenn.devices.host import HostDevice
 from gaugenn.engines import Engine, _binaries
 from gaugenn.engines._environments import cache_folder, find
 from gaugenn.engines._native import SUPPLIED, NativeEngine
+from gaugenn.errors import GaugennError
 from gaugenn.formats import readers
+from gaugenn.power import open_meter
 from gaugenn.records import BuildStatus
 from gaugenn.records._environment import KEYS
 from gaugenn.sources import _adb, play
@@ -43,7 +45,7 @@ def doctor() -> tuple[Check, ...]:
     """Looks at interpreter, disk, formats, engines, zoo, devices and programs."""
     return (
         *(_python(), *_disk(), _formats(), *_engines(), *_vendors(), _zoo()),
-        *(_host(), _conditions(), _simulated(), _ray(), _yaml(), *_programs()),
+        *(_host(), _conditions(), _simulated(), *_meters(), _ray(), _yaml(), *_programs()),
     )
 
 
@@ -157,6 +159,28 @@ def _conditions() -> Check:
     lacking = f"; it does not tell {', '.join(untold)}" if untold else ""
     found = f"{len(told)} of {len(KEYS)} keys travel with each number{lacking}"
     return Check(ok=True, name="conditions", found=found)
+
+
+def _meters() -> tuple[Check, ...]:
+    """Meters of this machine, and the package that a Monsoon needs."""
+    checks = []
+    for name in ("rapl", "hwmon"):
+        try:
+            with open_meter(name) as meter:
+                found = ", ".join(meter.rails)
+            checks.append(Check(ok=True, name=f"meter {name}", found=found))
+        except GaugennError as error:
+            checks.append(Check(ok=False, name=f"meter {name}", found=str(error)))
+    there = importlib.util.find_spec("Monsoon") is not None
+    checks.append(
+        Check(
+            ok=there,
+            name="meter monsoon",
+            found="its package is here" if there else "not installed: a Monsoon cannot be used",
+            remedy=None if there else "pip install 'gaugenn[monsoon]'",
+        )
+    )
+    return tuple(checks)
 
 
 def _yaml() -> Check:

@@ -10,6 +10,7 @@
 """
 
 from gaugenn.analysis.comparison import THRESHOLD as COMPARISON_THRESHOLD
+from gaugenn.analysis.scenarios import Battery
 from gaugenn.analysis.snapshots import SnapshotDiff
 from gaugenn.api._compare import compare
 from gaugenn.api._diff import diff
@@ -26,6 +27,7 @@ from gaugenn.api._export import export, exports, frame
 from gaugenn.api._import import import_forms, import_logs
 from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
+from gaugenn.api._scenarios import DEFAULT_BATTERY, scenarios
 from gaugenn.api._sources import SourceInfo, crawl, sources_list
 from gaugenn.api._study import (
     StudyResult,
@@ -55,14 +57,17 @@ from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.import_logs import ImportedLog
 from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
+from gaugenn.pipeline.scenarios import ScenarioRow
 from gaugenn.pipeline.zoo import Built
 from gaugenn.records import InputShape
 from gaugenn.sources import AppQuery
 
 __all__ = [
     "COMPARISON_THRESHOLD",
+    "DEFAULT_BATTERY",
     "ZOO_SIZE_GB",
     "AppQuery",
+    "Battery",
     "BenchSettings",
     "Built",
     "Check",
@@ -79,6 +84,7 @@ __all__ = [
     "ModelComparison",
     "RateLaunch",
     "Release",
+    "ScenarioRow",
     "SnapshotDiff",
     "SourceInfo",
     "StudyResult",
@@ -112,6 +118,7 @@ __all__ = [
     "report",
     "report_figure",
     "scan",
+    "scenarios",
     "sources_list",
     "study",
     "sustained_launches",

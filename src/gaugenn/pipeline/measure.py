@@ -10,14 +10,30 @@ from gaugenn.bench.launch import LocalFile
 from gaugenn.bench.plan import CONTROL_MODEL
 from gaugenn.bench.settings import BenchSettings
 from gaugenn.devices import Device
+from gaugenn.errors import UsageError
 from gaugenn.pipeline import Watcher
+from gaugenn.pipeline.metering import Metering
 from gaugenn.pipeline.request import Request, devices_asked, model_names, requested
+from gaugenn.power import open_meter
 from gaugenn.records import Environment, JobRecord, PageCache, Run, RunStatus
 from gaugenn.store import Study
 
 
-def measure(study: Study, settings: BenchSettings, watcher: Watcher) -> None:
+def measure(
+    study: Study,
+    settings: BenchSettings,
+    watcher: Watcher,
+    meters: Sequence[str] = (),
+    idle_s: float = 0.0,
+) -> None:
     """Plans, launches and stores. Launches that are there already are not repeated.
+
+    Args:
+        study: with models that were read.
+        settings: what to measure.
+        watcher: is told of every launch.
+        meters: names of meters that measure each launch; on the host only.
+        idle_s: of idle power before and after each launch, where there are meters.
 
     Raises:
         UsageError: an unknown engine, model or device, or a setting out of range.
@@ -30,6 +46,11 @@ def measure(study: Study, settings: BenchSettings, watcher: Watcher) -> None:
             name: stack.enter_context(open_device(name, study.path / "journal"))
             for name in devices_asked(settings)
         }
+        elsewhere = sorted(devices.keys() - {"host"})
+        if meters and elsewhere:
+            raise UsageError(f"meters measure launches on host only; leave out {elsewhere[0]}")
+        opened = [stack.enter_context(open_meter(meter, devices.get("host"))) for meter in meters]
+        metering = Metering(study, opened, idle_s) if opened else None
         environments = {name: device.info() for name, device in devices.items()}
         request = requested(study, settings, environments)
         for name, device in devices.items():
@@ -52,7 +73,7 @@ def measure(study: Study, settings: BenchSettings, watcher: Watcher) -> None:
             jobs = [record for record in request.jobs if record.job.device == name]
             if jobs:
                 place = environments[name]
-                _launch_all(study, device, place, jobs, request, done, settings, watcher)
+                _launch_all(study, device, place, jobs, request, done, settings, watcher, metering)
         watcher.end("bench")
 
 
@@ -65,6 +86,7 @@ def _launch_all(
     done: Mapping[tuple[str, int], Ended],
     settings: BenchSettings,
     watcher: Watcher,
+    metering: Metering | None,
 ) -> None:
     files = model_files(study)
     by_digest = {job.job_sha256: job.job for job in jobs}
@@ -84,11 +106,13 @@ def _launch_all(
         return files[model]
 
     def catch_up(progress: Progress) -> None:
-        """Tells the watcher of launches that were made before or are left out."""
+        """Before each launch: what was made before or is left out is told, and meters begin."""
         nonlocal told
         for _ in range(progress.finished - told):
             watcher.step("bench", "")
         told = progress.finished
+        if metering is not None:
+            metering.begin()
 
     for runs in campaign(
         jobs,
@@ -103,7 +127,8 @@ def _launch_all(
         budget_s=settings.budget_s,
         progress=catch_up,
     ):
-        study.write(runs)
+        measured = [] if metering is None else metering.end(runs[0])
+        study.write([*measured, *runs])
         told += 1
         job = by_digest[runs[0].job_sha256]
         name = names.get(job.model_sha256, job.model_sha256[:12])
