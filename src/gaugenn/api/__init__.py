@@ -10,6 +10,7 @@
 """
 
 from gaugenn.analysis.comparison import THRESHOLD as COMPARISON_THRESHOLD
+from gaugenn.analysis.loads import RateLaunch, SideBySide, SustainedLaunch
 from gaugenn.analysis.snapshots import SnapshotDiff
 from gaugenn.api._compare import compare
 from gaugenn.api._diff import diff
@@ -33,6 +34,7 @@ from gaugenn.api._study import (
     rate_launches,
     read_plan,
     scan,
+    side_by_side,
     study,
     sustained_launches,
 )
@@ -42,7 +44,6 @@ from gaugenn.pipeline.compare import Comparison, ModelComparison
 from gaugenn.pipeline.crawl import CrawlResult, CrawlSettings
 from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.inspect import Inspection, inspect
-from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
 from gaugenn.records import InputShape
 from gaugenn.sources import AppQuery
 
@@ -63,6 +64,7 @@ __all__ = [
     "ModelComparison",
     "RateLaunch",
     "Release",
+    "SideBySide",
     "SnapshotDiff",
     "SourceInfo",
     "StudyResult",
@@ -93,6 +95,7 @@ __all__ = [
     "report",
     "report_figure",
     "scan",
+    "side_by_side",
     "sources_list",
     "study",
     "sustained_launches",

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from gaugenn import api
+from gaugenn.cli._loads import print_loads
 from gaugenn.cli._options import benching, prepare_engines, printing
 from gaugenn.cli._output import Output, print_summary, print_table
 
@@ -41,6 +42,7 @@ def command(
     prepare_engines(settings, install_engines, output)
     with output.watcher() as watcher:
         result = api.bench(folder, settings, watcher=watcher)
+    print_loads(result.study, settings, output)
     print_summary(result, output)
 
 

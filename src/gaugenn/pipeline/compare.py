@@ -13,11 +13,10 @@ from gaugenn.analysis.comparison import (
     Difference,
     Outcome,
     compare_groups,
-    compare_pairs,
+    compare_launches,
     differing,
     holm,
     over_models,
-    took_turns,
 )
 from gaugenn.analysis.statistics import Estimate, summarise_launch
 from gaugenn.analysis.verdict import Validity
@@ -302,20 +301,15 @@ def _difference(one: MeasuredExperiment, two: MeasuredExperiment, since: int = 0
     """Of the launches from a number on, paired where they took turns."""
     first, second = (
         {
-            run.launch: summarise_launch(timings.steady_s).median
+            run.launch: (run.started_at, summarise_launch(timings.steady_s).median)
             for run, timings in side.launches
             if run.launch >= since
         }
         for side in (one, two)
     )
-    starts = (
-        [(run.launch, run.started_at) for run in side.runs if run.launch >= since]
-        for side in (one, two)
-    )
-    blocks = took_turns(*starts) if one.record.job.device == two.record.job.device else []
-    if blocks:
-        return compare_pairs([first[n] for n in blocks], [second[n] for n in blocks])
-    return compare_groups(list(first.values()), list(second.values()))
+    if one.record.job.device == two.record.job.device:
+        return compare_launches(first, second)
+    return compare_groups(*([m for _, m in side.values()] for side in (first, second)))
 
 
 def _judged(
