@@ -7,11 +7,16 @@ from dataclasses import dataclass
 
 from gaugenn import plugins
 from gaugenn.devices.host import HostDevice
-from gaugenn.engines import Engine
+from gaugenn.engines import Engine, _binaries
 from gaugenn.engines._environments import cache_folder, find
+from gaugenn.engines._native import SUPPLIED, NativeEngine
 from gaugenn.formats import readers
+from gaugenn.records import BuildStatus
 from gaugenn.records._environment import KEYS
 from gaugenn.sources import _adb, play
+from gaugenn.zoo import _environment
+from gaugenn.zoo._build import records
+from gaugenn.zoo._catalogue import models
 
 ROOM_WANTED_BYTES = 2 << 30
 """Free disk that the default engines and a small study need."""
@@ -35,10 +40,10 @@ class Check:
 
 
 def doctor() -> tuple[Check, ...]:
-    """Looks at the interpreter, the disk, the formats, the engines, the devices and the programs."""
+    """Looks at interpreter, disk, formats, engines, zoo, devices and programs."""
     return (
-        *(_python(), *_disk(), _formats(), *_engines()),
-        *(_host(), _conditions(), _simulated(), _ray(), *_programs()),
+        *(_python(), *_disk(), _formats(), *_engines(), *_vendors(), _zoo()),
+        *(_host(), _conditions(), _simulated(), _ray(), _yaml(), *_programs()),
     )
 
 
@@ -83,6 +88,38 @@ def _engines() -> tuple[Check, ...]:
     return tuple(checks)
 
 
+def _zoo() -> Check:
+    """Reference models can be built only with the exporters; what is built needs none of them."""
+    accepted = sum(record.status is BuildStatus.ACCEPTED for record, _ in records())
+    built = f"{accepted} builds of {len(models())} reference models"
+    if _environment.find() is not None:
+        return Check(ok=True, name="zoo", found=f"exporters are installed; {built}")
+    lacking = f"no exporters ({_environment.SIZE_GB:.1f} GB): none can be built; {built}"
+    return Check(ok=False, name="zoo", found=lacking, remedy="gaugenn zoo install")
+
+
+def _vendors() -> tuple[Check, ...]:
+    """Vendors' own programs: which are there for which ABI."""
+    root = _binaries.folder()
+    if root is None:
+        found = f"{_binaries.VARIABLE} is not set: no vendors' own programs (docs/native.md)"
+        return (Check(ok=False, name="programs", found=found),)
+    checks = []
+    for name, kind in plugins.load_all("gaugenn.engines", Engine).items():  # type: ignore[type-abstract]
+        if not issubclass(kind, NativeEngine):
+            continue
+        engine = kind()
+        there = list(_binaries.found(engine))
+        halves = [f"{b.abi} lacks {', '.join(b.missing)}" for b in there if b.missing]
+        listed = [b.abi if b.version == SUPPLIED else f"{b.abi} {b.version}" for b in there]
+        found = "; ".join(
+            [", ".join(listed), *halves] if there else [f"no {engine.binary} in {root}"]
+        )
+        ok = bool(there) and not halves
+        checks.append(Check(ok=ok, name=f"program {name}", found=found))
+    return tuple(checks)
+
+
 def _host() -> Check:
     info = HostDevice().info()
     memory = "" if info.memory_bytes is None else f", {info.memory_bytes / 2**30:.0f} GiB"
@@ -120,6 +157,13 @@ def _conditions() -> Check:
     lacking = f"; it does not tell {', '.join(untold)}" if untold else ""
     found = f"{len(told)} of {len(KEYS)} keys travel with each number{lacking}"
     return Check(ok=True, name="conditions", found=found)
+
+
+def _yaml() -> Check:
+    if importlib.util.find_spec("yaml") is not None:
+        return Check(ok=True, name="yaml", found="perf.yaml files can be imported")
+    lacking = "not installed: perf.yaml files cannot be imported"
+    return Check(ok=False, name="yaml", found=lacking, remedy="pip install 'gaugenn[yaml]'")
 
 
 def _ray() -> Check:

@@ -15,8 +15,10 @@ from gaugenn.analysis.verdict import (
     verdicts,
 )
 from gaugenn.records import (
+    Aggregate,
     Environment,
     FileKind,
+    Imported,
     InputShape,
     Job,
     JobRecord,
@@ -27,6 +29,7 @@ from gaugenn.records import (
     Reading,
     Run,
     RunStatus,
+    Statistic,
     TensorInfo,
     Timings,
     TimingSemantics,
@@ -375,6 +378,41 @@ def test_no_output_is_invalid_and_caveats_are_named_with_it() -> None:
     assert found == Verdict(validity=Validity.INVALID, reasons=("no_output", "few_launches"))
 
 
+def test_an_aggregate_counts_with_its_value_and_a_caveat() -> None:
+    def summed(value_s: float, **changes: object) -> Run:
+        aggregate = Aggregate(statistic=Statistic.MEAN, value_s=value_s, count=50, mean_s=value_s)
+        return run(steady_s=(), outputs=(), aggregate=aggregate, **changes)
+
+    assert judged([summed(0.01)] * 5).reasons == ("aggregate_only",)
+    spread = judged([summed(v) for v in (0.01, 0.013, 0.01, 0.014, 0.01)])
+    assert "repeats_differ" in spread.reasons
+    job = dataclasses.replace(JOB, steady_minimum_count=60)
+    assert judged([summed(0.01)] * 5, job).reasons == ("few_samples", "aggregate_only")
+    coarse = judged([summed(0.01, timer_resolution_s=0.001)] * 5)
+    assert coarse.reasons == ("clock_coarse", "aggregate_only")
+    macs = judged([summed(1e-6)] * 5, macs=4_100_000_000)
+    assert macs.reasons[0] == "impossible_speed"
+
+
+def test_other_files_of_a_library_under_one_version_are_seen() -> None:
+    runs = [
+        dataclasses.replace(run(), launch=n, library_sha256=digest)
+        for n, digest in enumerate(("a", "a", None, "b", "b"))
+    ]
+    assert judged(runs).reasons == ("libraries_differ",)
+    same = [dataclasses.replace(one, library_sha256="a") for one in runs]
+    assert judged(same).validity is Validity.VALID
+
+
+def test_what_others_measured_is_marked() -> None:
+    record = JobRecord(job_sha256=RUN.job_sha256, job=JOB, launches=5)
+    runs = [dataclasses.replace(run(), launch=n) for n in range(5)]
+    origin = Imported(form="mlperf", tool="LoadGen", model="m")
+    for imported, reasons in ((None, ()), (origin, ("imported",))):
+        asked = dataclasses.replace(record, imported=imported)
+        assert verdicts([asked], runs, [], [])[RUN.job_sha256].reasons == reasons
+
+
 def test_every_reason_has_a_name_of_its_own_and_a_test() -> None:
     names = [rule.reason for rule in RULES]
     assert len(names) == len(set(names))
@@ -382,6 +420,7 @@ def test_every_reason_has_a_name_of_its_own_and_a_test() -> None:
         *(reason for reason, _, _ in CONDITION_CASES),
         *("few_launches", "weights_fake", "launches_missing", "drift", "ci_wide"),
         *("environments_differ", "other_threads", "outputs_disagree"),
+        *("aggregate_only", "libraries_differ", "imported"),
     }
     assert tested == {rule.reason for rule in SEMIVALID_RULES}
     assert all(rule.meaning.endswith(".") for rule in RULES)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gaugenn import plugins
 from gaugenn.engines import Engine
+from gaugenn.engines._native import NativeEngine
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "engines.md"
 BEGIN, END = "<!-- engines: made by tests/engines/document.py -->\n", "<!-- end of engines -->\n"
@@ -32,6 +33,10 @@ def table() -> str:
         if not timed.real_weights:
             beside.append("weights are made up")
         version = engine.default_version if engine.distribution else "needs none"
+        if issubclass(engine, NativeEngine):
+            version = "supplied by its user"
+            if not timed.raw_samples:
+                beside.append("no samples, an aggregate")
         cells = (
             f"`{name}`",
             engine.title,

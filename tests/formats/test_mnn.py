@@ -221,6 +221,18 @@ def test_an_operator_beyond_the_schema_is_kept_and_noted() -> None:
     assert model.graphs[0].nodes[0].source_operator == "OpType_999"
 
 
+def test_a_file_that_is_tagged_for_benchmarks_is_noted_since_mnns_tools_replace_its_weights() -> (
+    None
+):
+    for code, notes in (("benchmark", ("benchmark-weights",)), ("mine", ())):
+        net = Net(more={0: code})
+        net.image("x", 4)
+        net.add("ReLU", ("x",), ("y",))
+        model = READER.read(content(net.data()))
+        assert model.notes == notes
+        assert model.metadata["biz_code"] == code
+
+
 def test_a_tensor_that_no_name_stands_for_is_a_format_error() -> None:
     net = Net()
     net.image("x", 4)

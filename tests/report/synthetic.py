@@ -9,9 +9,12 @@ from pathlib import Path
 
 from gaugenn.graph import DataType
 from gaugenn.records import (
+    Agreement,
     App,
     AppFile,
     AppRef,
+    BuildStatus,
+    BuiltFile,
     Crawl,
     Download,
     ElementShare,
@@ -40,6 +43,7 @@ from gaugenn.records import (
     Task,
     TensorInfo,
     Timings,
+    ZooBuild,
     digest,
 )
 from gaugenn.store import Record, Study
@@ -329,13 +333,54 @@ FAILURES = (
 )
 
 
+ACCEPTED_BUILD = ZooBuild(
+    build_sha256=sha("build"),
+    model="ds_cnn",
+    format="onnx",
+    variant="fp32",
+    status=BuildStatus.ACCEPTED,
+    reason=None,
+    definition_sha256=sha("definition"),
+    weights_sha256=None,
+    seed=0,
+    exporter="torch.onnx",
+    packages=("torch==2",),
+    built_at="2026-01-01T00:00:00+00:00",
+    wall_s=1.0,
+    peak_memory_bytes=None,
+    files=(BuiltFile(name="ds_cnn_fp32.onnx", sha256=sha("ds_cnn_fp32.onnx"), size_bytes=1),),
+    agreements=(
+        Agreement(
+            library="onnxruntime",
+            version="1",
+            cosine=0.999999,
+            maximum_relative_error=2e-7,
+            reason=None,
+        ),
+    ),
+)
+BUILDS = (
+    ACCEPTED_BUILD,
+    replace(
+        ACCEPTED_BUILD,
+        build_sha256=sha("refused build"),
+        variant="int8",
+        status=BuildStatus.REFUSED,
+        reason="the converter has no kernel",
+        files=(),
+        agreements=(),
+    ),
+)
+"""A reference model that agrees and was not run, and a variant of it that could not be made."""
+
+
 def study(path: Path) -> Study:
     """The planted study."""
     found = Study.create(path)
     found.write([*app_rows(), *(row for model in MODELS for row in model_rows(model))])
     profiled = job("mobilenet_v2.tflite", "litert").job_sha256
     timings = operator_rows(profiled, (("CONV_2D", 4.0), ("ADD", 1.0), ("FULLY_CONNECTED", 2.0)))
-    found.write([ENVIRONMENT, *job_rows(), *FAILURES, *timings])
+    found.write([ENVIRONMENT, *job_rows(), *FAILURES, *BUILDS, *timings])
     found.write(snapshot_rows())
     return found
 

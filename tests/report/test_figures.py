@@ -533,6 +533,16 @@ def test_the_query_is_a_single_select(name: str) -> None:
     assert [statement.type.name for statement in statements] == ["SELECT"]
 
 
+def test_a_reference_model_says_whether_it_ran_and_why_a_variant_is_missing(study: Study) -> None:
+    rows = texts_of(study, "reference_models")
+    by_precision = {r["Precision"]: r for r in rows}
+    outcomes = {precision: row["Outcome"] for precision, row in by_precision.items()}
+    assert outcomes == {"fp32": "not measured", "int8": "no file"}
+    assert by_precision["int8"]["Why not"] == "the converter has no kernel"
+    assert by_precision["fp32"]["Cosine"] == "0.999999"
+    assert by_precision["fp32"]["Relative error"] == "2.0e-07"
+
+
 def test_the_best_library_for_every_part_is_computed_from_the_planted_profiles(
     tmp_path: Path,
 ) -> None:

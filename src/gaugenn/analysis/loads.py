@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from gaugenn.analysis.comparison import Difference, compare_launches
 from gaugenn.analysis.rate import UnderRate, planned_inferences, under_rate
-from gaugenn.analysis.statistics import summarise_launch
 from gaugenn.analysis.sustained import MINUTE_S, Rank, Sustained, rank_change, sustained
 from gaugenn.analysis.verdict import counted
 from gaugenn.records import Job, JobRecord, Run, RunStatus, Timings
@@ -148,8 +147,8 @@ def side_by_side(
     levels: dict[str, dict[int, tuple[str, float]]] = defaultdict(dict)
     for job, run, timings in _launches(records, runs):
         jobs[run.job_sha256] = job
-        median_s = summarise_launch(timings.steady_s).median
-        levels[run.job_sha256][run.launch] = run.started_at, median_s
+        if timings.latency_s is not None:
+            levels[run.job_sha256][run.launch] = run.started_at, timings.latency_s
     alone: dict[Job, list[str]] = defaultdict(list)
     for name, job in jobs.items():
         if not job.companion and not job.companion_of:

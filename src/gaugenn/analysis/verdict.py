@@ -115,6 +115,7 @@ def verdicts(
                 launches=record.launches,
                 precision=record.precision,
                 others=[o for job, o in group.items() if job != record.job_sha256],
+                imported=record.imported is not None,
             )
             found[record.job_sha256] = verdict(case)
     return found
@@ -130,8 +131,9 @@ def _first_outputs(
     found: dict[str, tuple[str | None, Outputs]] = {}
     for job, runs in launches.items():
         for run in runs:
-            if run.status is RunStatus.OK and run.timings is not None and run.timings.steady_s:
-                found[job] = (run.timings.input_sha256, run.timings.outputs)
+            timings = run.timings
+            if run.status is RunStatus.OK and timings is not None and timings.latency_s is not None:
+                found[job] = (timings.input_sha256, timings.outputs)
                 break
     return found
 
@@ -259,14 +261,14 @@ def _drift(case: Case) -> bool:
 
 
 def _bimodal(case: Case) -> bool:
-    return any(is_bimodal(timings.steady_s) for timings in case.measured)
+    return any(t.steady_s and is_bimodal(t.steady_s) for t in case.measured)
 
 
 def _clock_coarse(case: Case) -> bool:
     return any(
         timings.timer_resolution_s is not None
-        and statistics.median(timings.steady_s) < CLOCK_STEPS_WANTED * timings.timer_resolution_s
-        for timings in case.measured
+        and latency_s < CLOCK_STEPS_WANTED * timings.timer_resolution_s
+        for timings, latency_s in zip(case.measured, case.medians_s, strict=True)
     )
 
 
@@ -275,7 +277,8 @@ def _not_finite(case: Case) -> bool:
 
 
 def _few_samples(case: Case) -> bool:
-    return any(len(t.steady_s) < case.job.steady_minimum_count for t in case.measured)
+    counts = (timings.inferences for timings in case.measured)
+    return any(n is not None and n < case.job.steady_minimum_count for n in counts)
 
 
 def _other_threads(case: Case) -> bool:
@@ -398,6 +401,18 @@ SEMIVALID_RULES = _rules(
         "battery_low": ("The battery was low.", conditions.battery_low),
         "charging": ("The battery was charging, which heats.", conditions.charging),
         "clock_coarse": ("A sample is few steps of the clock.", _clock_coarse),
+        "aggregate_only": (
+            "The tool keeps its samples to itself; each launch counts with what it sums up.",
+            lambda case: any(not timings.steady_s for timings in case.measured),
+        ),
+        "libraries_differ": (
+            "Launches ran different files of the library under the same version.",
+            lambda case: len({run.library_sha256 for run in case.runs} - {None}) > 1,
+        ),
+        "imported": (
+            "Somebody else measured it; what the file does not state is not known.",
+            lambda case: case.imported,
+        ),
         "weights_fake": (
             "The engine runs with weights of its own making.",
             lambda case: case.semantics is not None and not case.semantics.real_weights,

@@ -24,6 +24,7 @@ from gaugenn.api._engines import (
     engines_remove,
 )
 from gaugenn.api._export import export, exports, frame
+from gaugenn.api._import import import_forms, import_logs
 from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
 from gaugenn.api._sources import SourceInfo, crawl, sources_list
@@ -38,19 +39,33 @@ from gaugenn.api._study import (
     study,
     sustained_launches,
 )
+from gaugenn.api._zoo import (
+    ZOO_SIZE_GB,
+    ZooModel,
+    zoo_add,
+    zoo_build,
+    zoo_builds,
+    zoo_install,
+    zoo_list,
+    zoo_matrix,
+)
 from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
 from gaugenn.pipeline.crawl import CrawlResult, CrawlSettings
 from gaugenn.pipeline.foresee import Forecast
+from gaugenn.pipeline.import_logs import ImportedLog
 from gaugenn.pipeline.inspect import Inspection, inspect
+from gaugenn.pipeline.zoo import Built
 from gaugenn.records import InputShape
 from gaugenn.sources import AppQuery
 
 __all__ = [
     "COMPARISON_THRESHOLD",
+    "ZOO_SIZE_GB",
     "AppQuery",
     "BenchSettings",
+    "Built",
     "Check",
     "Comparison",
     "CrawlResult",
@@ -59,6 +74,7 @@ __all__ = [
     "Experiment",
     "Forecast",
     "History",
+    "ImportedLog",
     "InputShape",
     "Inspection",
     "ModelComparison",
@@ -69,6 +85,7 @@ __all__ = [
     "SourceInfo",
     "StudyResult",
     "SustainedLaunch",
+    "ZooModel",
     "bench",
     "compare",
     "crawl",
@@ -86,6 +103,8 @@ __all__ = [
     "foresee",
     "frame",
     "history",
+    "import_forms",
+    "import_logs",
     "inspect",
     "oracle",
     "profile",
@@ -100,4 +119,10 @@ __all__ = [
     "study",
     "sustained_launches",
     "write_csv",
+    "zoo_add",
+    "zoo_build",
+    "zoo_builds",
+    "zoo_install",
+    "zoo_list",
+    "zoo_matrix",
 ]

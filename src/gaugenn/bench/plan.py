@@ -216,7 +216,7 @@ def _jobs(
         processors, precisions, settings.threads, settings.affinities, settings.batches
     )
     for processor, precision, threads, affinity, batch in varied:
-        yield Job(
+        job = Job(
             model_sha256=model.model_sha256,
             format=model.format or "",
             engine=engine.name,
@@ -241,6 +241,10 @@ def _jobs(
             companion=companion,
             seed=settings.seed,
         )
+        reason = engine.cannot(job)
+        if reason is not None:
+            raise EngineError(reason)
+        yield job
 
 
 def _companion_label(beside: Beside | None, chosen: EngineVersion) -> str:

@@ -63,7 +63,10 @@ def engines_remove(names: tuple[str, ...]) -> None:
 def engines_offers(names: tuple[str, ...], as_json: bool) -> None:
     """Ask installed libraries which processors and precisions they offer on this machine."""
     listed = names or tuple(
-        f"{engine.name}=={version}" for engine in api.engines_list() for version in engine.installed
+        f"{engine.name}=={version}"
+        for engine in api.engines_list()
+        if not engine.is_supplied
+        for version in engine.installed
     )
     found = {name: api.engines_offers(name) for name in listed}
     if as_json:

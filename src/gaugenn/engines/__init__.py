@@ -2,7 +2,7 @@
 
 Modules whose name starts with `_` are no engines: `_environments` (a virtual environment for each
 library and version), `_worker` (the measured side), `_wheel` (what engines that are Python wheels
-have in common).
+have in common), `_native` (the same for vendors' own programs), `_binaries` (where users put those).
 """
 
 from abc import ABC, abstractmethod
@@ -75,6 +75,11 @@ class Engine(ABC):
         for tensor in model.inputs:
             if tensor.dtype == "string":
                 return f"input {tensor.name!r} takes text; only numeric inputs can be generated"
+        return None
+
+    def cannot(self, job: Job) -> str | None:
+        """Why it cannot do what a job asks for, whatever the model; or None."""
+        del job
         return None
 
     def worker(self) -> str | None:

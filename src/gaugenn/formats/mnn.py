@@ -37,6 +37,11 @@ from gaugenn.graph import (
 )
 
 _WEIGHTS_SUFFIX = ".mnn.weight"
+_BENCHMARK_CODE = "benchmark"
+"""With this code MNN's own programs put made-up weights in the place of the file's.
+
+Source: https://mnn-docs.readthedocs.io/en/latest/tools/benchmark.html
+"""
 _OFFSET_FIELDS = (0, 1, 2, 3, 4, 7, 10, 11)
 _BYTE_FIELDS = {NetField.FORWARD_TYPE: 16, NetField.SOURCE: 8, NetField.USAGE: 4}
 """Bounds of the root's enumerations, with room for newer values."""
@@ -221,6 +226,8 @@ class _Reading:
         check_calls(graphs)
         if root.integer(NetField.USAGE, "i8") == schema.TRAINING:
             self._notes.add("training-graph")
+        if root.string(NetField.BUSINESS_CODE) == _BENCHMARK_CODE:
+            self._notes.add("benchmark-weights")
         companion = self._source.companion
         extra = root.table(NetField.EXTRA_INFO)
         return Model(

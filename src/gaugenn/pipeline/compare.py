@@ -18,7 +18,7 @@ from gaugenn.analysis.comparison import (
     holm,
     over_models,
 )
-from gaugenn.analysis.statistics import Estimate, summarise_launch
+from gaugenn.analysis.statistics import Estimate
 from gaugenn.analysis.verdict import Validity
 from gaugenn.errors import UsageError
 from gaugenn.pipeline._conditions import IMPLIED, conditions
@@ -301,9 +301,9 @@ def _difference(one: MeasuredExperiment, two: MeasuredExperiment, since: int = 0
     """Of the launches from a number on, paired where they took turns."""
     first, second = (
         {
-            run.launch: (run.started_at, summarise_launch(timings.steady_s).median)
+            run.launch: (run.started_at, latency_s)
             for run, timings in side.launches
-            if run.launch >= since
+            if run.launch >= since and (latency_s := timings.latency_s) is not None
         }
         for side in (one, two)
     )

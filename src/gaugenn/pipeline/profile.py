@@ -63,7 +63,10 @@ def _wanted(study: Study) -> list[JobRecord]:
     chosen = {
         record.job_sha256: record
         for record in study.rows(JobRecord)
-        if record.job_sha256 in able and record.job.device == "host" and _can(record.job)
+        if record.job_sha256 in able
+        and record.job.device == "host"
+        and record.imported is None
+        and _can(record.job)
     }
     return list(chosen.values())
 

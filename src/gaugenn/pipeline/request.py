@@ -8,6 +8,7 @@ from gaugenn.bench.placement import Placement, affinity, parse_placement
 from gaugenn.bench.plan import (
     Beside,
     EngineVersion,
+    Plan,
     Settings,
     companions,
     control,
@@ -15,7 +16,9 @@ from gaugenn.bench.plan import (
     select_engines,
 )
 from gaugenn.bench.settings import BenchSettings, Experiment, selects
-from gaugenn.engines._environments import is_installed
+from gaugenn.engines import _binaries
+from gaugenn.engines._environments import is_installed, runs_on
+from gaugenn.engines._native import NativeEngine
 from gaugenn.errors import MissingToolError, UsageError
 from gaugenn.pipeline._failures import as_failure
 from gaugenn.records import (
@@ -97,7 +100,10 @@ def requested(
         shapes = _input_shapes(models, experiment.input_shapes)
         beside = _beside(experiment.beside, rows, names)
         for made in _all_settings(experiment, settings, environments, beside):
-            planned = plan(models, present, made, shapes)
+            able = [e for e in present if runs_on(e.engine, e.version, environments[made.device])]
+            absent = [_absent(e, made.device) for e in present if e not in able]
+            failures |= {(f.stage, f.subject): f for f in absent}
+            planned = plan(models, able, made, shapes) if able else Plan(jobs=(), failures=())
             jobs |= {job.job_sha256: job for job in planned.jobs}
             failures |= {(f.stage, f.subject): f for f in planned.failures}
             if settings.control:
@@ -254,12 +260,15 @@ def _is_open(tensor: TensorInfo) -> bool:
     return tensor.shape is None or not all(size.isdecimal() for size in tensor.shape)
 
 
-def _absent(engine: EngineVersion) -> Failure:
-    return replace(as_failure("plan", engine.label, _missing(engine)), engine=engine.label)
+def _absent(engine: EngineVersion, device: str = "") -> Failure:
+    subject = f"{engine.label} {device}".strip()
+    return replace(as_failure("plan", subject, _missing(engine)), engine=engine.label)
 
 
 def _missing(engine: EngineVersion) -> MissingToolError:
     label = engine.label
+    if isinstance(engine.engine, NativeEngine):
+        return _binaries.missing(engine.engine, engine.version)
     return MissingToolError(
         "the benchmark", f"the engine {label}", f"gaugenn engines install {label}"
     )

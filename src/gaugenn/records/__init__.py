@@ -6,6 +6,9 @@ Units are in the names. Rows are facts as observed; means, intervals and verdict
 """
 
 from gaugenn.records._bench import (
+    Aggregate,
+    Imported,
+    ImportedFile,
     InputShape,
     Job,
     JobRecord,
@@ -14,8 +17,10 @@ from gaugenn.records._bench import (
     PhaseStamp,
     Precision,
     Processor,
+    Quantile,
     Run,
     RunStatus,
+    Statistic,
     Timings,
     TimingSemantics,
     Variable,
@@ -58,11 +63,16 @@ from gaugenn.records._profile import (
     ProfileMethod,
 )
 from gaugenn.records._sources import AppRef, Crawl, Download
+from gaugenn.records._zoo import Agreement, BuildStatus, BuiltFile, ZooBuild
 
 __all__ = [
+    "Aggregate",
+    "Agreement",
     "App",
     "AppFile",
     "AppRef",
+    "BuildStatus",
+    "BuiltFile",
     "Crawl",
     "Download",
     "ElementShare",
@@ -73,6 +83,8 @@ __all__ = [
     "EvidenceSource",
     "Failure",
     "FileKind",
+    "Imported",
+    "ImportedFile",
     "InputShape",
     "Job",
     "JobRecord",
@@ -92,16 +104,19 @@ __all__ = [
     "Processor",
     "Profile",
     "ProfileMethod",
+    "Quantile",
     "QuantizationScheme",
     "Reading",
     "Run",
     "RunStatus",
     "Split",
+    "Statistic",
     "Task",
     "TensorInfo",
     "TimingSemantics",
     "Timings",
     "Variable",
+    "ZooBuild",
     "digest",
     "from_plain",
     "model_digest",
