@@ -10,6 +10,7 @@
 """
 
 from gaugenn.analysis.comparison import THRESHOLD as COMPARISON_THRESHOLD
+from gaugenn.analysis.loads import RateLaunch, SideBySide, SustainedLaunch
 from gaugenn.analysis.scenarios import Battery
 from gaugenn.analysis.snapshots import SnapshotDiff
 from gaugenn.api._compare import compare
@@ -36,6 +37,7 @@ from gaugenn.api._study import (
     rate_launches,
     read_plan,
     scan,
+    side_by_side,
     study,
     sustained_launches,
 )
@@ -56,7 +58,6 @@ from gaugenn.pipeline.crawl import CrawlResult, CrawlSettings
 from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.import_logs import ImportedLog
 from gaugenn.pipeline.inspect import Inspection, inspect
-from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
 from gaugenn.pipeline.scenarios import ScenarioRow
 from gaugenn.pipeline.zoo import Built
 from gaugenn.records import InputShape
@@ -85,6 +86,7 @@ __all__ = [
     "RateLaunch",
     "Release",
     "ScenarioRow",
+    "SideBySide",
     "SnapshotDiff",
     "SourceInfo",
     "StudyResult",
@@ -119,6 +121,7 @@ __all__ = [
     "report_figure",
     "scan",
     "scenarios",
+    "side_by_side",
     "sources_list",
     "study",
     "sustained_launches",

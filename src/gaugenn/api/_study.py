@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gaugenn.analysis.energy import IDLE_MINIMUM_S
+from gaugenn.analysis.loads import RateLaunch, SideBySide, SustainedLaunch
 from gaugenn.bench.plan_file import read_plan as read_plan_file
 from gaugenn.bench.settings import BenchSettings
 from gaugenn.errors import UsageError
@@ -16,8 +17,8 @@ from gaugenn.pipeline.analyse import analyse
 from gaugenn.pipeline.discover import require_paths
 from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.foresee import foresee as foresee_campaign
-from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
 from gaugenn.pipeline.loads import rate_launches as read_rate_launches
+from gaugenn.pipeline.loads import side_by_side as read_side_by_side
 from gaugenn.pipeline.loads import sustained_launches as read_sustained_launches
 from gaugenn.pipeline.measure import measure
 from gaugenn.pipeline.request import require_engines
@@ -203,6 +204,15 @@ def rate_launches(folder: PathLike) -> list[RateLaunch]:
         StoreError: the folder is no study.
     """
     return read_rate_launches(Study(Path(folder)))
+
+
+def side_by_side(folder: PathLike) -> list[SideBySide]:
+    """Every experiment of a study beside another model, against itself alone.
+
+    Raises:
+        StoreError: the folder is no study.
+    """
+    return read_side_by_side(Study(Path(folder)))
 
 
 def read_plan(path: PathLike) -> BenchSettings:

@@ -8,6 +8,7 @@ import click
 
 from gaugenn import api
 from gaugenn.bench.settings import parse_duration_s
+from gaugenn.cli._loads import print_loads
 from gaugenn.cli._options import benching, parsed, prepare_engines, printing
 from gaugenn.cli._output import Output, print_summary, print_table
 from gaugenn.errors import UsageError
@@ -80,6 +81,7 @@ def command(
             meters=meters,
             idle_s=idle_s,
         )
+    print_loads(result.study, settings, output)
     print_summary(result, output)
 
 
