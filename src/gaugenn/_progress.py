@@ -18,7 +18,12 @@ from rich.progress import (
 
 from gaugenn._terminal import printable
 
-_TITLES = {"scan": "Scanning packages", "analyse": "Reading models", "bench": "Running models"}
+_TITLES = {
+    "crawl": "Fetching packages",
+    "scan": "Scanning packages",
+    "analyse": "Reading models",
+    "bench": "Running models",
+}
 _SUBJECT_CHARACTERS = 48
 
 

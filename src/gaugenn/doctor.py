@@ -11,6 +11,7 @@ from gaugenn.engines import Engine
 from gaugenn.engines._environments import cache_folder, find
 from gaugenn.formats import readers
 from gaugenn.records._environment import KEYS
+from gaugenn.sources import _adb, play
 
 ROOM_WANTED_BYTES = 2 << 30
 """Free disk that the default engines and a small study need."""
@@ -34,8 +35,11 @@ class Check:
 
 
 def doctor() -> tuple[Check, ...]:
-    """Looks at the interpreter, the disk, the formats, the engines and the devices."""
-    return (_python(), *_disk(), _formats(), *_engines(), _host(), _conditions(), _ray())
+    """Looks at the interpreter, the disk, the formats, the engines, the devices and the programs."""
+    return (
+        *(_python(), *_disk(), _formats(), *_engines()),
+        *(_host(), _conditions(), _ray(), *_programs()),
+    )
 
 
 def _python() -> Check:
@@ -94,6 +98,23 @@ def _conditions() -> Check:
     lacking = f"; it does not tell {', '.join(untold)}" if untold else ""
     found = f"{len(told)} of {len(KEYS)} keys travel with each number{lacking}"
     return Check(ok=True, name="conditions", found=found)
+
+
+def _programs() -> tuple[Check, ...]:
+    """Programs that sources of packages run."""
+    wanted = (
+        ("adb", "packages of a device cannot be fetched", _adb.INSTALL),
+        ("apkeep", "packages of Google Play cannot be fetched", play.INSTALL),
+    )
+    return tuple(
+        Check(
+            ok=(there := shutil.which(program)) is not None,
+            name=program,
+            found=there or f"not installed: {lacking}",
+            remedy=None if there else install,
+        )
+        for program, lacking, install in wanted
+    )
 
 
 def _ray() -> Check:

@@ -10,6 +10,7 @@
     │   ├── PackageError       an app package that cannot be opened
     │   ├── LimitError         a safety limit on size, depth, count or ratio was reached
     │   ├── StoreError         a study folder that cannot be used (newer schema, not a study)
+    │   ├── SourceError            an app source refused, or sent what it did not sign or list
     │   ├── EngineError        an inference library refused or broke on a model
     │   └── MissingToolError   an external tool is not installed; the message says how to install it
     └── TransientError         may pass when tried again
@@ -53,6 +54,10 @@ class LimitError(StableError):
 
 class StoreError(StableError):
     """A folder that is not a study, or a study written by a newer version."""
+
+
+class SourceError(StableError):
+    """A source of packages refused a request, or sent something that it did not sign or list."""
 
 
 class EngineError(StableError):

@@ -11,6 +11,9 @@ from gaugenn.graph import DataType
 from gaugenn.records import (
     App,
     AppFile,
+    AppRef,
+    Crawl,
+    Download,
     ElementShare,
     Environment,
     Evidence,
@@ -320,7 +323,50 @@ def study(path: Path) -> Study:
     found = Study.create(path)
     found.write([*app_rows(), *(row for model in MODELS for row in model_rows(model))])
     found.write([ENVIRONMENT, *job_rows(), *FAILURES])
+    found.write(snapshot_rows())
     return found
+
+
+def snapshot_rows() -> list[Record]:
+    """Two crawls: the later one lists an app more."""
+    rows: list[Record] = []
+    keys = list(APPS)[:2]
+    for day, listed in ((1, keys[:1]), (2, keys)):
+        stamp = f"2024-01-0{day}T00:00:00+00:00"
+        rows.append(
+            Crawl(
+                snapshot=f"day-{day}",
+                source="folder",
+                address="apps",
+                query="",
+                started_at=stamp,
+                listed_at=stamp,
+                finished_at=stamp,
+                gaugenn_version="0",
+            )
+        )
+        for key in listed:
+            ref = AppRef(
+                source="folder",
+                address="apps",
+                reference=key,
+                listed_at=stamp,
+                snapshot=f"day-{day}",
+            )
+            rows.append(ref)
+            rows.append(
+                Download(
+                    snapshot=ref.snapshot,
+                    source="folder",
+                    address="apps",
+                    reference=key,
+                    path=f"apps/{key}.apk",
+                    sha256=sha(key),
+                    size_bytes=1,
+                    fetched_at=stamp,
+                )
+            )
+    return rows
 
 
 def app_rows() -> list[Record]:

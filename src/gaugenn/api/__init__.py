@@ -10,7 +10,9 @@
 """
 
 from gaugenn.analysis.comparison import THRESHOLD as COMPARISON_THRESHOLD
+from gaugenn.analysis.snapshots import SnapshotDiff
 from gaugenn.api._compare import compare
+from gaugenn.api._diff import diff
 from gaugenn.api._engines import (
     EngineInfo,
     engines_install,
@@ -21,6 +23,7 @@ from gaugenn.api._engines import (
 )
 from gaugenn.api._export import export, exports, frame
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
+from gaugenn.api._sources import SourceInfo, crawl, sources_list
 from gaugenn.api._study import (
     StudyResult,
     bench,
@@ -34,16 +37,21 @@ from gaugenn.api._study import (
 from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
+from gaugenn.pipeline.crawl import CrawlResult, CrawlSettings
 from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
 from gaugenn.records import InputShape
+from gaugenn.sources import AppQuery
 
 __all__ = [
     "COMPARISON_THRESHOLD",
+    "AppQuery",
     "BenchSettings",
     "Check",
     "Comparison",
+    "CrawlResult",
+    "CrawlSettings",
     "EngineInfo",
     "Experiment",
     "Forecast",
@@ -51,10 +59,14 @@ __all__ = [
     "Inspection",
     "ModelComparison",
     "RateLaunch",
+    "SnapshotDiff",
+    "SourceInfo",
     "StudyResult",
     "SustainedLaunch",
     "bench",
     "compare",
+    "crawl",
+    "diff",
     "doctor",
     "engines_install",
     "engines_list",
@@ -73,6 +85,7 @@ __all__ = [
     "report",
     "report_figure",
     "scan",
+    "sources_list",
     "study",
     "sustained_launches",
     "write_csv",

@@ -76,7 +76,7 @@ def study(
     opened, listed = _open(paths, out)
     with opened.exclusive():
         with LocalPool(workers) as pool:
-            _census(opened, listed, pool, watcher)
+            census(opened, listed, pool, watcher)
         if settings is not None:
             measure(opened, settings, watcher)
         opened.compact()
@@ -117,13 +117,13 @@ def scan(
     with opened.exclusive():
         if ray is None:
             with LocalPool(workers) as pool:
-                _census(opened, listed, pool, watcher or Silent())
+                census(opened, listed, pool, watcher or Silent())
         else:
             from gaugenn.execute.ray import RayPool
 
             store = SharedStore(shared) if shared is not None else SharedStore.inside(opened)
             with RayPool(ray, workers) as pool:
-                _census(opened, listed, pool, watcher or Silent(), store)
+                census(opened, listed, pool, watcher or Silent(), store)
         opened.compact()
     return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
 
@@ -192,12 +192,13 @@ def _open(paths: Paths, out: PathLike) -> tuple[Study, list[PathLike]]:
     return Study.create(Path(out)), listed
 
 
-def _census(
+def census(
     opened: Study,
     paths: Iterable[PathLike],
     executor: Executor,
     watcher: Watcher,
     shared: SharedStore | None = None,
 ) -> None:
+    """Scans and reads what the study does not hold yet; the caller holds the study."""
     scan_paths(paths, opened, executor, watcher, shared)
     analyse(opened, executor, watcher, shared)

@@ -2,6 +2,7 @@
 
 ::
 
+    crawl     source -> packages in a folder, AppRef, Download and Crawl rows (one after the other)
     discover  paths -> files that may be packages or models
     scan      package -> App, AppFile, ModelFile, Evidence rows and blobs     (one worker an app)
     analyse   distinct model -> ModelRecord and LayerRecord rows              (one worker a model)
@@ -15,7 +16,7 @@ class Watcher(Protocol):
     """Is told how the work goes on. All methods return at once and must not raise."""
 
     def begin(self, stage: str, total: int, done: int = 0) -> None:
-        """A stage starts: `scan`, `analyse` or `bench`, with so many items, some done before."""
+        """A stage (`crawl`, `scan`, `analyse`, `bench`) starts, with so many items, some done."""
 
     def step(self, stage: str, subject: str, remark: str = "") -> None:
         """An item of the stage is done; the remark says what came out."""

@@ -47,10 +47,14 @@ from gaugenn.records._plain import (
     from_plain,
     model_digest,
 )
+from gaugenn.records._sources import AppRef, Crawl, Download
 
 __all__ = [
     "App",
     "AppFile",
+    "AppRef",
+    "Crawl",
+    "Download",
     "ElementShare",
     "Environment",
     "Evidence",

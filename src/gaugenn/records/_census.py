@@ -154,9 +154,9 @@ class Failure:
     """Something that could not be done, with its reason. Key: `stage`, `subject`."""
 
     stage: str
-    """`discover`, `scan`, `analyse`, `plan`, `bench` or `report`."""
+    """`crawl`, `discover`, `scan`, `analyse`, `plan`, `bench` or `report`."""
     subject: str
-    """Path, model digest, engine, or model digest and engine."""
+    """Path, model digest, engine, model digest and engine, or source, address and reference."""
     error: str
     """Name of the error's class."""
     message: str

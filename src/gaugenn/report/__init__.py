@@ -8,6 +8,7 @@ from gaugenn.report._connection import connect
 from gaugenn.report._contract import Figure, Section
 from gaugenn.report._export import ExportFormat, render_figure
 from gaugenn.report._page import figures, render, write, write_whole
+from gaugenn.report._snapshots import snapshot
 from gaugenn.report._summary import Summary, summary
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "figures",
     "render",
     "render_figure",
+    "snapshot",
     "summary",
     "write",
     "write_whole",

@@ -12,6 +12,9 @@ from gaugenn.errors import StoreError
 from gaugenn.records import (
     App,
     AppFile,
+    AppRef,
+    Crawl,
+    Download,
     Environment,
     Evidence,
     Failure,
@@ -36,6 +39,9 @@ Record = (
     | Run
     | Environment
     | Failure
+    | Crawl
+    | AppRef
+    | Download
 )
 
 TABLES: Mapping[type[Record], str] = {
@@ -49,6 +55,9 @@ TABLES: Mapping[type[Record], str] = {
     JobRecord: "jobs",
     Run: "runs",
     Failure: "failures",
+    AppRef: "listings",
+    Download: "downloads",
+    Crawl: "crawls",
 }
 """Table of each record. A batch is made visible in this order: what is counted comes last."""
 

@@ -16,10 +16,31 @@ VIEWS: dict[str, str] = {
         WHERE NOT (stage = 'scan' AND transient AND subject IN (SELECT path FROM apps))
           AND NOT (stage = 'analyse' AND transient
                    AND subject IN (SELECT model_sha256 FROM models))
+          AND NOT (stage = 'crawl' AND subject IN (
+                   SELECT source || ' ' || address || ' ' || reference FROM all_downloads))
           AND NOT (stage = 'plan' AND subject IN (
                    SELECT job.model_sha256 FROM jobs
                    UNION SELECT job.engine || '==' || job.engine_version FROM jobs))
         ORDER BY stage, subject
+    """,
+    # The last word on each crawl: listed, finished, or neither.
+    "crawls": """
+        SELECT DISTINCT ON (snapshot, source, address) * FROM all_crawls
+        ORDER BY snapshot, source, address, finished_at DESC NULLS LAST, listed_at DESC NULLS LAST
+    """,
+    "downloads": """
+        SELECT DISTINCT ON (snapshot, source, address, reference, path) * FROM all_downloads
+        ORDER BY snapshot, source, address, reference, path, fetched_at DESC
+    """,
+    # When and from where each file came, with what the store said of the app.
+    "provenance": """
+        SELECT d.sha256 AS app_sha256, d.path, d.fetched_at, d.size_bytes,
+               l.* EXCLUDE (package, sha256, size_bytes),
+               coalesce(l.package, d.package) AS package
+        FROM downloads d
+        JOIN (SELECT DISTINCT ON (snapshot, source, address, reference) * FROM listings
+              ORDER BY snapshot, source, address, reference) l
+          USING (snapshot, source, address, reference)
     """,
     # The newest row of each scanned path.
     "packages": """
