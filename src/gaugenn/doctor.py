@@ -5,13 +5,14 @@ import shutil
 import sys
 from dataclasses import dataclass
 
-from gaugenn import plugins
+from gaugenn import adb, plugins
+from gaugenn._cache import cache_folder
 from gaugenn.devices.host import HostDevice
 from gaugenn.engines import Engine
-from gaugenn.engines._environments import cache_folder, find
+from gaugenn.engines._environments import find
 from gaugenn.formats import readers
 from gaugenn.records._environment import KEYS
-from gaugenn.sources import _adb, play
+from gaugenn.sources import play
 
 ROOM_WANTED_BYTES = 2 << 30
 """Free disk that the default engines and a small study need."""
@@ -103,7 +104,7 @@ def _conditions() -> Check:
 def _programs() -> tuple[Check, ...]:
     """Programs that sources of packages run."""
     wanted = (
-        ("adb", "packages of a device cannot be fetched", _adb.INSTALL),
+        ("adb", "packages of a device cannot be fetched", adb.INSTALL),
         ("apkeep", "packages of Google Play cannot be fetched", play.INSTALL),
     )
     return tuple(

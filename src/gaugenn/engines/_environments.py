@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gaugenn._cache import cache_folder
 from gaugenn.engines import Engine
 from gaugenn.errors import (
     EngineError,
@@ -65,15 +66,6 @@ class Installation:
     def interpreter(self) -> Path:
         """The environment's Python."""
         return self.folder / "bin" / "python"
-
-
-def cache_folder() -> Path:
-    """Where environments and workers are kept."""
-    named = os.environ.get("GAUGENN_CACHE")
-    if named:
-        return Path(named).absolute()
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path.home() / ".cache").absolute() / "gaugenn"
 
 
 def find(engine: Engine, version: str) -> Installation | None:
