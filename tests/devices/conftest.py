@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.devices.board import Board
 from tests.devices.box import Box, Gate, free_port, why_not
 
 
@@ -49,4 +50,14 @@ def gate(box: Box) -> Iterator[Gate]:
     made = Gate(box.port)
     yield made
     subprocess.run(["adb", "disconnect", made.serial], capture_output=True, check=False)
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+    reason = Board.why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    made = Board(tmp_path_factory.mktemp("sshd"))
+    yield made
     made.close()
