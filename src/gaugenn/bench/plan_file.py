@@ -14,6 +14,7 @@ from gaugenn.bench.settings import (
     parse_rate_per_s,
     parse_share,
 )
+from gaugenn.devices._settings import State
 from gaugenn.errors import UsageError
 from gaugenn.records import InputShape, PageCache, Precision, Processor
 
@@ -56,7 +57,9 @@ def parse_plan(text: str) -> BenchSettings:
         table = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"no TOML: {error}") from error
-    _known(table, "the plan", ("seed", "control", "launches", "experiment"))
+    _known(
+        table, "the plan", ("seed", "control", "prepare", "untethered", "launches", "experiment")
+    )
     experiments = _value(table, "experiment", "the plan", list, [])
     if not experiments:
         raise UsageError("the plan has no [[experiment]]")
@@ -67,6 +70,8 @@ def parse_plan(text: str) -> BenchSettings:
     return BenchSettings(
         seed=_count(table, "seed", "the plan", 0) or 0,
         control=_value(table, "control", "the plan", bool, False),
+        prepare=_chosen(table, "prepare", "the plan", State, (State.QUIET,))[0],
+        untethered=_value(table, "untethered", "the plan", str, ""),
         launches=_count(launches, "count", "[launches]"),
         launches_minimum=_count(launches, "minimum", "[launches]"),
         launches_maximum=_count(launches, "maximum", "[launches]"),

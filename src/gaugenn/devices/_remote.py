@@ -106,6 +106,10 @@ class RemoteDevice(Device):
     def cache_script(self) -> str:
         """A script that prints the folder on the device for what outlives a campaign."""
 
+    def host(self) -> str | None:
+        """The device's address on a network, where the link has one."""
+        return None
+
     @abstractmethod
     def disconnect(self) -> None:
         """Closes the link."""

@@ -12,7 +12,7 @@ import json
 import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -162,17 +162,26 @@ def prepared(
             journal then stays for the next contact.
     """
     restore_open(device, keeping)
-    refused = []
     try:
-        for setting in settings:
-            reason = _change(device, keeping.journal, setting)
-            if reason is not None and setting.needed:
-                raise DeviceError(f"{device.name}: {setting.name} cannot be set: {reason}")
-            if reason is not None:
-                refused.append(f"{setting.name}: {reason}")
-        yield tuple(refused)
-    finally:
-        restore_open(device, keeping)
+        yield set_again(device, keeping, settings)
+    except BaseException:
+        # What ended the campaign matters more; the journal stays for the next contact.
+        with suppress(DeviceError):
+            restore_open(device, keeping)
+        raise
+    restore_open(device, keeping)
+
+
+def set_again(device: Shell, keeping: Keeping, settings: Sequence[Setting]) -> tuple[str, ...]:
+    """Changes settings that are not as wanted (yet, or any more, after a reboot); see `prepared`."""
+    refused = []
+    for setting in settings:
+        reason = _change(device, keeping.journal, setting)
+        if reason is not None and setting.needed:
+            raise DeviceError(f"{device.name}: {setting.name} cannot be set: {reason}")
+        if reason is not None:
+            refused.append(f"{setting.name}: {reason}")
+    return tuple(refused)
 
 
 def restore_open(device: Shell, keeping: Keeping) -> tuple[str, ...]:

@@ -72,6 +72,10 @@ class AdbDevice(_remote.RemoteDevice):
         """See `RemoteDevice.cache_script`."""
         return f"mkdir -p {FOLDER} && echo {FOLDER}"
 
+    def host(self) -> str | None:
+        """See `RemoteDevice.host`."""
+        return self.serial.rpartition(":")[0] if self.over_network else None
+
     def disconnect(self) -> None:
         """The server keeps the link, for whoever else uses it."""
 

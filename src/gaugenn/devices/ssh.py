@@ -70,6 +70,7 @@ class SshDevice(_remote.RemoteDevice):
             )
         host = (found["host"] or "").strip("[]")
         self._target = found["alias"] or f"{found['user']}@{host}"
+        self._host = host or None
         self._port = found["port"]
         self._config = config
         self._control: Path | None = None
@@ -121,6 +122,10 @@ class SshDevice(_remote.RemoteDevice):
     def cache_script(self) -> str:
         """See `RemoteDevice.cache_script`."""
         return 'd="${XDG_CACHE_HOME:-$HOME/.cache}/gaugenn"; mkdir -p "$d" && cd "$d" && pwd -P'
+
+    def host(self) -> str | None:
+        """See `RemoteDevice.host`."""
+        return self._host
 
     def disconnect(self) -> None:
         """Ends the shared connection."""

@@ -152,7 +152,7 @@ def program(engine: Engine, version: str) -> tuple[str, ...]:
                 "the benchmark", f"the engine {named}", f"gaugenn engines install {named}"
             )
         interpreter = str(found.interpreter)
-    return (interpreter, "-I", str(_worker_file(engine.name, text)))
+    return (interpreter, "-I", str(worker_file(engine.name, text)))
 
 
 def library_digest(engine: Engine, version: str) -> str | None:
@@ -171,11 +171,15 @@ def library_digest(engine: Engine, version: str) -> str | None:
     for path in sorted(found.folder.glob("lib/python*/site-packages/*.dist-info/RECORD")):
         name = path.parent.name.removesuffix(".dist-info").rpartition("-")[0]
         if name.lower() == stem:
-            with path.open(newline="", encoding="utf-8", errors="replace") as file:
-                rows = [row[:2] for row in csv.reader(file)]
-            inside = sorted(r for r in rows if len(r) == 2 and all(r) and not _is_pips(r[0]))
-            return hashlib.sha256(json.dumps(inside).encode()).hexdigest()
+            return record_digest(path.read_text(encoding="utf-8", errors="replace"))
     return None
+
+
+def record_digest(record: str) -> str:
+    """Digest of the text of a wheel's RECORD; see `library_digest`."""
+    rows = [row[:2] for row in csv.reader(record.splitlines())]
+    inside = sorted(r for r in rows if len(r) == 2 and all(r) and not _is_pips(r[0]))
+    return hashlib.sha256(json.dumps(inside).encode()).hexdigest()
 
 
 def _is_pips(name: str) -> bool:
@@ -183,7 +187,8 @@ def _is_pips(name: str) -> bool:
     return name.startswith("../") or name.endswith((".dist-info/INSTALLER", ".dist-info/REQUESTED"))
 
 
-def _worker_file(name: str, text: str) -> Path:
+def worker_file(name: str, text: str) -> Path:
+    """A worker's program in a file of this machine."""
     data = text.encode()
     path = cache_folder() / "workers" / f"{name}-{hashlib.sha256(data).hexdigest()[:16]}.py"
     if path.is_file() and path.read_bytes() == data:

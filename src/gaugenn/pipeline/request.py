@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gaugenn.analysis.stopping import LAUNCHES_BEFORE_STOPPING, MAXIMUM_LAUNCHES
+from gaugenn.bench.devices import is_remote
 from gaugenn.bench.placement import Placement, affinity, parse_placement
 from gaugenn.bench.plan import (
     Beside,
@@ -52,6 +53,8 @@ def require_engines(settings: BenchSettings) -> None:
         UsageError: there is no engine of that name.
         MissingToolError: a named engine is not installed.
     """
+    if all(is_remote(name) for name in devices_asked(settings)):
+        return
     for engine in select_engines(settings.engine_names()):
         if settings.engine_names() and not is_installed(engine.engine, engine.version):
             raise _missing(engine)
@@ -83,7 +86,9 @@ def requested(
     controls: dict[str, JobRecord] = {}
     for experiment in settings.asked():
         engines = select_engines(experiment.engines)
-        present = [engine for engine in engines if is_installed(engine.engine, engine.version)]
+        here = [engine for engine in engines if is_installed(engine.engine, engine.version)]
+        remote = any(is_remote(name) for name in experiment.devices)
+        present = list(engines) if remote else here
         absent = [_absent(engine) for engine in engines if engine not in present]
         failures |= {(f.stage, f.subject): f for f in absent}
         models = [m for m in rows if _is_asked_for(m, present, experiment, names)]
@@ -95,7 +100,8 @@ def requested(
         shapes = _input_shapes(models, experiment.input_shapes)
         beside = _beside(experiment.beside, rows, names)
         for made in _all_settings(experiment, settings, environments, beside):
-            planned = plan(models, present, made, shapes)
+            startable = present if is_remote(made.device) else here
+            planned = plan(models, startable, made, shapes)
             jobs |= {job.job_sha256: job for job in planned.jobs}
             failures |= {(f.stage, f.subject): f for f in planned.failures}
             if settings.control:
