@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from gaugenn import adb, plugins
 from gaugenn._cache import cache_folder
+from gaugenn.devices import ssh
+from gaugenn.devices._usb import UHUBCTL_INSTALL
 from gaugenn.devices.host import HostDevice
 from gaugenn.engines import Engine
 from gaugenn.engines._environments import find
@@ -102,9 +104,11 @@ def _conditions() -> Check:
 
 
 def _programs() -> tuple[Check, ...]:
-    """Programs that sources of packages run."""
+    """Programs that sources of packages and devices run."""
     wanted = (
-        ("adb", "packages of a device cannot be fetched", adb.INSTALL),
+        ("adb", "Android devices cannot be reached", adb.INSTALL),
+        ("ssh", "boards cannot be reached", ssh.INSTALL),
+        ("uhubctl", "USB power of phones cannot be cut with a hub", UHUBCTL_INSTALL),
         ("apkeep", "packages of Google Play cannot be fetched", play.INSTALL),
     )
     return tuple(

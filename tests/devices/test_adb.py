@@ -166,9 +166,11 @@ def test_a_link_that_is_lost_in_the_middle_of_a_command_is_no_end(
         lost = box.kill_adbd if how == "daemon dies" else gate.cut
         threading.Timer(0.4, lost).start()
         with pytest.raises(DeviceError, match=r"link was lost|offline|closed"):
-            device.run(["sh", "-c", "echo half; sleep 30; echo whole"])
+            device.run(["sh", "-c", "echo half; sleep 4715; echo whole"])
         device.reconnect()
         assert device.run(["echo", "back"]).stdout == "back\n"
+        listed = device.shell("for f in /proc/[0-9]*/cmdline; do cat $f; done").stdout
+        assert "sleep\0004715" not in listed  # it was ended at the next contact
 
 
 def test_a_link_that_is_lost_in_the_middle_of_a_copy_leaves_no_half_of_it(

@@ -1,4 +1,4 @@
-"""Launches without power on a real adbd: each step fails once, and nothing is lost or measured wrongly."""
+"""Launches without power on a real adbd: each step fails once, nothing is lost or measured wrongly."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from gaugenn.devices import _untethered
+from gaugenn.devices import Output, _untethered
 from gaugenn.devices._untethered import (
     Launch,
     Listener,
@@ -80,6 +80,20 @@ def place_of(phone: UntetheredDevice) -> Path:
     return place
 
 
+def run_to_end(phone: UntetheredDevice) -> Output:
+    """As a campaign does: a launch that had power again is made anew."""
+    for _ in range(3):
+        try:
+            return phone.run(COMMAND, timeout_s=20)
+        except DeviceError as error:
+            assert "had power" in str(error)  # noqa: PT017
+    pytest.fail("three times with power")
+
+
+UNSETTLED = (State.PUSHED, State.STARTED, State.CUT)
+"""States in which giving power back can spoil the launch, so that it is made anew."""
+
+
 def test_a_launch_runs_without_power_and_leaves_nothing(
     phone: UntetheredDevice, box: Box, tmp_path: Path
 ) -> None:
@@ -111,8 +125,9 @@ def test_a_command_that_is_too_long_is_ended_on_the_device(phone: UntetheredDevi
 
 
 def test_a_hub_that_cuts_only_data_is_found_out(
-    phone: UntetheredDevice, box: Box, tmp_path: Path
+    phone: UntetheredDevice, box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(_untethered, "CUT_S", 1.0)
     (tmp_path / "hub-lies").touch()
     with pytest.raises(DeviceError, match="did not cut the power: it still charges"):
         phone.run(COMMAND, timeout_s=20)
@@ -130,9 +145,10 @@ def test_power_that_comes_back_during_the_launch_makes_it_no_result(
 
 
 def test_a_hub_that_fails_leaves_the_launch_where_it_was(
-    phone: UntetheredDevice, box: Box, tmp_path: Path
+    phone: UntetheredDevice, box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     phone.expect("job 1")
+    monkeypatch.setattr(_untethered, "CUT_S", 30.0)
     (tmp_path / "hub-breaks.off").touch()
     with pytest.raises(DeviceError, match="hub off ended with 1"):
         phone.run(COMMAND, timeout_s=20)
@@ -178,9 +194,11 @@ def test_without_link_and_message_results_are_looked_for_when_the_time_is_over(
     assert is_on(box)
 
 
-def test_messages_with_a_wrong_token_or_none_are_refused_and_doubled_ones_are_one() -> None:
+def test_messages_with_a_wrong_token_or_none_are_refused_and_doubled_ones_are_one(
+    tmp_path: Path,
+) -> None:
     digest = "ab" * 32
-    with Listener("0" * 32) as listener:
+    with Listener("0" * 32, tmp_path / "note") as listener:
 
         def say(data: bytes) -> bytes:
             with socket.create_connection(("127.0.0.1", listener.port), 5) as client:
@@ -194,6 +212,9 @@ def test_messages_with_a_wrong_token_or_none_are_refused_and_doubled_ones_are_on
         assert listener.wait(0) == ""
         for _ in range(2):
             assert say(f"{'0' * 32} {digest}\n".encode()) == b"ok\n"
+        assert listener.wait(0) == digest
+    # What was acknowledged is there after a restart.
+    with Listener("0" * 32, tmp_path / "note") as listener:
         assert listener.wait(0) == digest
 
 
@@ -254,9 +275,9 @@ def test_after_a_link_that_is_lost_at_any_step_the_launch_goes_on_from_there(
     with pytest.raises(DeviceError, match="link was lost"):
         phone.run(COMMAND, timeout_s=20)
     assert is_on(box)
-    output = phone.run(COMMAND, timeout_s=20)
+    output = run_to_end(phone)
     assert (output.exit_code, output.stdout) == (5, "out\n")
-    assert runs(box) == 1
+    assert runs(box) == 1 or (state in UNSETTLED and runs(box) == 2)
     assert is_on(box)
 
 
@@ -293,13 +314,15 @@ def test_after_a_restart_of_this_machine_at_any_step_the_launch_goes_on_from_the
     with AdbDevice(box.serial) as device:
         phone = UntetheredDevice(device, hub)
         phone.expect("job 1")
-        output = phone.run(COMMAND, timeout_s=20)
+        output = run_to_end(phone)
         assert (output.exit_code, output.stdout) == (5, "out\n")
+        before = runs(box)
+        assert before == 1 or (state in UNSETTLED and before == 2)
         phone.expect("job 2")
-        phone.run(COMMAND, timeout_s=20)
+        run_to_end(phone)
         drop_open(device)
         assert device.shell(f"ls -d {device.cache}/untethered-*").exit_code != 0
-    assert runs(box) == 2
+    assert runs(box) > before
     assert is_on(box)
 
 
@@ -334,7 +357,7 @@ def test_charging_is_read_from_android_and_from_linux(phone: UntetheredDevice, b
 
 
 def test_a_state_that_is_damaged_is_none(tmp_path: Path) -> None:
-    launch = Launch(key="k", token="t", state=State.CUT, folder="/f", limit_s=1.0)
+    launch = Launch(key="k", token="0" * 32, state=State.CUT, folder="/f", limit_s=1.0)
     save(tmp_path, launch)
     assert read_launch(tmp_path) == launch
     save(tmp_path, replace(launch, state=State.DONE))

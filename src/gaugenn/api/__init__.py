@@ -34,6 +34,9 @@ from gaugenn.api._study import (
     study,
     sustained_launches,
 )
+from gaugenn.bench.discovery import DeviceInfo
+from gaugenn.bench.discovery import devices as devices_list
+from gaugenn.bench.discovery import release as device_release
 from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
@@ -52,6 +55,7 @@ __all__ = [
     "Comparison",
     "CrawlResult",
     "CrawlSettings",
+    "DeviceInfo",
     "EngineInfo",
     "Experiment",
     "Forecast",
@@ -66,6 +70,8 @@ __all__ = [
     "bench",
     "compare",
     "crawl",
+    "device_release",
+    "devices_list",
     "diff",
     "doctor",
     "engines_install",

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from gaugenn import adb
 from gaugenn.bench.campaign import host_libraries, host_programs
 from gaugenn.bench.launch import Programs
 from gaugenn.bench.provision import provisioned, remote_library_digest
@@ -26,7 +27,7 @@ from gaugenn.devices.host import HostDevice
 from gaugenn.devices.simulated import SimulatedDevice
 from gaugenn.devices.ssh import CONFIG_VARIABLE, SshDevice, is_ssh_name
 from gaugenn.engines import load_engine, simulated
-from gaugenn.errors import DeviceError, UsageError
+from gaugenn.errors import DeviceError, MissingToolError, UsageError
 from gaugenn.records import JobRecord
 
 _SIMULATED_PROGRAM = "simulated-engine"
@@ -60,13 +61,23 @@ def open_device(name: str, folder: Path | None = None, seed: int | None = None) 
     if is_ssh_name(name):
         config = os.environ.get(CONFIG_VARIABLE)
         return SshDevice(name, Path(config) if config else None)
+    there = connected()
     try:
-        return AdbDevice(name)
-    except UsageError as error:
-        raise UsageError(
-            f"there is no device {name!r}; there are: host, simulated, USER@HOST, ssh:ALIAS, and the "
-            "serials that gaugenn devices lists"
-        ) from error
+        device = AdbDevice(name)
+    except UsageError:
+        device = None
+    if device is None or not (device.over_network or device.serial in there):
+        listed = ", ".join(["host", "simulated", "USER@HOST", "ssh:ALIAS", *there])
+        raise UsageError(f"there is no device {name!r}; there are: {listed}")
+    return device
+
+
+def connected() -> list[str]:
+    """Android devices in whatever state; none where there is no adb."""
+    try:
+        return [listed.serial for listed in adb.listed()]
+    except (DeviceError, MissingToolError):
+        return []
 
 
 @contextmanager
@@ -89,10 +100,9 @@ def campaign_device(
         DeviceError: it cannot be reached or set.
     """
     power = usb_power(untethered or "none")
-    opened = open_device(name, folder)
-    if untethered and isinstance(opened, RemoteDevice):
-        finish_open(name, power)
-    with opened as device:
+    if untethered and is_remote(name):
+        finish_open(name, power)  # without power a phone is not even listed
+    with open_device(name, folder) as device:
         if not isinstance(device, RemoteDevice):
             yield device, ()
             return
@@ -131,12 +141,12 @@ def recover(device: RemoteDevice, prepare: State, error: DeviceError) -> None:
                 device.reconnect()
             else:
                 device.reboot()
+            if device.keeping is not None:
+                set_again(device, device.keeping, _settings(device, prepare))
         except DeviceError as again:
             reason = str(again)
-            continue
-        if device.keeping is not None:
-            set_again(device, device.keeping, _settings(device, prepare))
-        return
+        else:
+            return
 
 
 def _settings(device: RemoteDevice, prepare: State) -> tuple[Setting, ...]:

@@ -72,6 +72,19 @@ class Keeping:
         file.write(f"process {os.getpid()}\n")
         file.flush()
         self._held = file
+        (self.folder / "name").write_text(f"{name}\n")
+
+    def holder(self) -> str | None:
+        """Who has the device, as a state; None where nobody has."""
+        try:
+            with (self.folder / "lock").open() as file:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except OSError:
+                    return f"in use by {file.read(200).strip() or 'another process'}"
+        except OSError:
+            return None
+        return None
 
     def give_back(self) -> None:
         """Lets others have the device."""
@@ -138,6 +151,12 @@ class Keeping:
 
     def _write(self, name: str, value: object) -> None:
         write_whole(self.folder / name, json.dumps(value) + "\n")
+
+
+def boards_met() -> tuple[str, ...]:
+    """Names of boards that were used before; unlike phones they are not listed by anybody."""
+    names = [path.read_text().strip() for path in cache_folder().glob("devices/ssh-*/name")]
+    return tuple(sorted(set(names)))
 
 
 def write_whole(path: Path, text: str) -> None:

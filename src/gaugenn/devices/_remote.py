@@ -165,6 +165,10 @@ class RemoteDevice(Device):
                 with suppress(ProcessLookupError):
                     process.kill()
 
+    def go_on(self) -> None:
+        """Lets commands be run again after `stop`."""
+        self._closed = False
+
     def identity(self) -> str:
         """What names the device whatever link it is reached by."""
         facts = self.facts()
@@ -238,7 +242,14 @@ class RemoteDevice(Device):
             f"kill -KILL -$p 2>/dev/null; rm -f {pid_file}; echo {mark}; times\n"
             "exit $r"
         )
-        answer = self.shell(script, timeout_s)
+        try:
+            answer = self.shell(script, timeout_s)
+        except DeviceError:
+            raise  # the next contact ends what may still run there
+        except BaseException:
+            with suppress(DeviceError):
+                self._end(pid_file)
+            raise
         if answer.exit_code is None:
             self._end(pid_file)
         stdout, cpu_s = answer.stdout, None
@@ -336,7 +347,8 @@ class RemoteDevice(Device):
         self._pushed.clear()
         self._facts = None
         if self._work:
-            self._must(f"mkdir -p {shlex.quote(self._work)}")
+            self._must(_END_COMMANDS.format(folders=shlex.quote(self._work)))
+            self._make_folder()
 
     def reboot(self, limit_s: float = 2 * RECONNECT_S) -> None:
         """Restarts the device and waits for it.
@@ -344,10 +356,11 @@ class RemoteDevice(Device):
         Raises:
             DeviceError: it does not come back, or did not go.
         """
+        deadline = time.monotonic() + limit_s
+        self.reconnect(limit_s)
         before = self.boot_id()
         with suppress(DeviceError):
             self.shell("sync; reboot", 30.0)
-        deadline = time.monotonic() + limit_s
         while True:
             self.reconnect(max(1.0, deadline - time.monotonic()))
             if self.boot_id() != before:
@@ -396,8 +409,14 @@ class RemoteDevice(Device):
         """Makes a working folder, and sweeps those of campaigns that were killed."""
         self.cache = self._must(self.cache_script()).stdout.strip()
         work = f"{self.cache}/work-{secrets.token_hex(6)}"
-        self._must(f"rm -rf {shlex.quote(self.cache)}/work-*; mkdir -p {shlex.quote(work)}")
+        old = f"{shlex.quote(self.cache)}/work-*"
+        self._must(f"{_END_COMMANDS.format(folders=old)}; rm -rf {old}")
         self._work = work
+        self._make_folder()
+
+    def _make_folder(self) -> None:
+        folder = shlex.quote(self._work)
+        self._must(f"mkdir -p {folder} && cat /proc/sys/kernel/random/boot_id >{folder}/.boot")
 
     def _replace(self, local: Path, target: str, wanted: str, *, executable: bool) -> None:
         folder, path, part = (
@@ -450,6 +469,19 @@ echo "user=$(id -u)"
 echo "python=$(python3 -c 'import sys; print("%d.%d.%d" % sys.version_info[:3])' 2>/dev/null)"
 echo "pip=$(python3 -c 'import venv, ensurepip; print("venv")' 2>/dev/null)"
 """
+
+
+_END_COMMANDS = """b=$(cat /proc/sys/kernel/random/boot_id)
+for d in {folders}; do
+    if [ "$(cat $d/.boot 2>/dev/null)" = "$b" ]; then
+        for f in $d/.run-*; do
+            [ -e $f ] && kill -KILL -$(cat $f) 2>/dev/null
+            rm -f $f
+        done
+    fi
+done
+true"""
+"""Ends commands that outlived their link. After a reboot their numbers are other processes'."""
 
 
 def command_line(argv: Sequence[str], variables: Mapping[str, str]) -> str:

@@ -39,9 +39,12 @@ CUT_S = 60.0
 """How long the device may take to notice that power is gone."""
 POLL_S = 5.0
 """How often results are looked for over a link that still works."""
+MESSAGES = 17280
+"""How often the device says that it is done before it gives up, every 5 s: for a day."""
 MARGIN_S = 60.0
 """Beyond the command's own limit, before power is given back and results are looked for."""
 _RESULTS = ("stdout", "stderr", "outcome")
+_MESSAGE = "message"
 _LINE = re.compile(rb"([0-9a-f]{32}) ([0-9a-f]{64})\n?")
 
 
@@ -54,7 +57,7 @@ class State(StrEnum):
     STARTED = "started"
     """The script runs there and waits for the loss of power."""
     CUT = "cut"
-    """Power is cut, as far as can be seen from here."""
+    """Power is cut, or about to be."""
     FINISHED = "finished"
     """The device said so, or its time is over."""
     POWERED = "powered"
@@ -188,7 +191,7 @@ class _Course:
         Raises:
             DeviceError: one failed; power is back, and the state is on disk.
         """
-        with Listener(launch.token, launch.port) as listener:
+        with Listener(launch.token, self._place / _MESSAGE, launch.port) as listener:
             self._listener = listener
             try:
                 while launch.state is not State.DONE:
@@ -221,7 +224,13 @@ class _Course:
         return replace(launch, state=State.STARTED, begun_at=time.time(), boot_id=boot_id)
 
     def _cut(self, launch: Launch) -> Launch:
-        self._power.cut()
+        # On disk before it is done: whoever finds this waits for what may be running without power.
+        save(self._place, replace(launch, state=State.CUT))
+        try:
+            self._power.cut()
+        except GaugennError:
+            save(self._place, launch)
+            raise
         deadline = time.monotonic() + CUT_S
         while self._power.cuts:
             try:
@@ -306,14 +315,18 @@ class Listener:
 
     Args:
         token: that the message must have.
+        note: a file that the message is written to before it is acknowledged: a message that was
+            acknowledged is not sent again, so it must survive this process.
         port: that was taken before this machine or process was restarted; 0 for any. Where it cannot
             be had no message comes, and results are looked for.
     """
 
-    def __init__(self, token: str, port: int = 0) -> None:
-        self._token = token.encode()
+    def __init__(self, token: str, note: Path, port: int = 0) -> None:
+        self._token, self._note = token.encode(), note
         self._come = threading.Event()
-        self._message = ""
+        self._message = note.read_text().strip() if note.exists() else ""
+        if self._message:
+            self._come.set()
         self.refused = 0
         listener = self
 
@@ -340,6 +353,7 @@ class Listener:
             self.refused += 1
             return False
         self._message = found.group(2).decode()
+        write_whole(self._note, self._message)
         self._come.set()
         return True
 
@@ -380,9 +394,9 @@ def finish_open(name: str, power: UsbPower) -> None:
     """
     for place in open_launches(launches_folder(name)):
         launch = read_launch(place)
-        if launch is None or launch.state not in (State.STARTED, State.CUT):
+        if launch is None or launch.state is not State.CUT:
             continue
-        with Listener(launch.token, launch.port) as listener:
+        with Listener(launch.token, place / _MESSAGE, launch.port) as listener:
             message = listener.wait(max(0.0, _deadline(launch) - time.time()))
         save(place, replace(launch, state=State.FINISHED, message=message))
     power.give()
@@ -448,15 +462,37 @@ def _script(launch: Launch, command: str, address: str, power: UsbPower) -> str:
     """What runs on the device, in whatever shell it has."""
     limit = max(1, round(launch.limit_s))
     waiting = f"""n=0
-while powered && [ $n -lt {round(5 * CUT_S)} ]; do sleep 0.2; n=$((n+1)); done
+while powered; do
+    if [ $n -ge {round(5 * CUT_S)} ]; then finish 1 0 0 0 0; fi
+    sleep 0.2
+    n=$((n+1))
+done
 """
     return f"""cd {shlex.quote(launch.folder)} || exit 1
 echo $$ >pid
+: >stdout
+: >stderr
 powered() {{
     if dumpsys battery 2>/dev/null | grep -q 'powered: true'; then return 0; fi
     grep -qs 1 /sys/class/power_supply/*/online
 }}
 uptime_s() {{ cut -d ' ' -f 1 /proc/uptime; }}
+finish() {{
+    echo "$*" >outcome
+    sha256sum {" ".join(_RESULTS)} >digests.part
+    sync
+    mv digests.part digests
+    d=$(sha256sum digests | cut -c 1-64)
+    n=0
+    while [ $n -lt {MESSAGES} ]; do
+        if echo "{launch.token} $d" | nc -w 5 {address} {launch.port} 2>/dev/null | grep -q ok; then
+            break
+        fi
+        sleep 5
+        n=$((n+1))
+    done
+    exit 0
+}}
 {waiting if power.cuts else ""}unpowered=1
 if powered; then unpowered=0; fi
 begin=$(uptime_s)
@@ -472,19 +508,7 @@ kill -KILL -$w -$p 2>/dev/null
 if powered; then unpowered=0; fi
 late=0
 if [ -e timed_out ]; then late=1; fi
-echo "$r $late $unpowered $begin $end" >outcome
-sha256sum {" ".join(_RESULTS)} >digests.part
-sync
-mv digests.part digests
-d=$(sha256sum digests | cut -c 1-64)
-n=0
-while [ $n -lt 17280 ]; do
-    if echo "{launch.token} $d" | nc -w 5 {address} {launch.port} 2>/dev/null | grep -q ok; then
-        exit 0
-    fi
-    sleep 5
-    n=$((n+1))
-done
+finish "$r" $late $unpowered "$begin" "$end"
 """
 
 

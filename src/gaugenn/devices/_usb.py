@@ -14,6 +14,7 @@ from pathlib import Path
 from gaugenn import _processes
 from gaugenn.errors import DeviceError, MissingToolError, UsageError
 
+UHUBCTL_INSTALL = "apt-get install uhubctl"
 SWITCH_S = 60.0
 KINDS = "uhubctl:HUB:PORT, ykush:SERIAL:PORT, ykush3:SERIAL:PORT, command:FILE or none"
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -84,7 +85,7 @@ def usb_power(text: str) -> UsbPower:
         UsageError: it is none of these.
 
     **Source:** https://github.com/mvp/uhubctl#usage,
-    https://github.com/Yepkit/ykush/blob/master/README.md
+    https://github.com/Yepkit/ykush/blob/master/doc/general_help.txt
     """
     kind, _, rest = text.partition(":")
     if text == "none":
@@ -98,9 +99,7 @@ def usb_power(text: str) -> UsbPower:
         raise UsageError(f"{text!r} is no switch of USB power; give {KINDS}")
     if kind == "uhubctl":
         base = ("uhubctl", "-l", hub, "-p", port, "-a")
-        return UsbPower(
-            name=text, on=(*base, "on"), off=(*base, "off"), install="apt-get install uhubctl"
-        )
+        return UsbPower(name=text, on=(*base, "on"), off=(*base, "off"), install=UHUBCTL_INSTALL)
     if kind in ("ykush", "ykush3"):
         base = ("ykushcmd", *(("ykush3",) if kind == "ykush3" else ()), "-s", hub)
         return UsbPower(

@@ -78,14 +78,19 @@ def _all_at_once(campaigns: "Sequence[_Campaign]") -> None:
         apart, turns = [], [*apart, *turns]
     guard = threading.Lock()
     errors: list[BaseException] = []
-    with ThreadPoolExecutor(max(1, len(apart))) as pool:
-        futures = [pool.submit(campaign.run, guard) for campaign in apart]
-        try:
-            errors += [error for f in futures if (error := f.exception()) is not None]
-        except BaseException:
-            for campaign in apart:
-                campaign.stop()
-            raise
+    try:
+        with ThreadPoolExecutor(max(1, len(apart))) as pool:
+            futures = [pool.submit(campaign.run, guard) for campaign in apart]
+            try:
+                errors += [error for f in futures if (error := f.exception()) is not None]
+            except BaseException:
+                for campaign in apart:
+                    campaign.stop()
+                raise
+    finally:
+        for campaign in apart:
+            if campaign.remote is not None:
+                campaign.remote.go_on()  # what was set has to be set back
     for campaign in turns:
         try:
             campaign.run(guard)

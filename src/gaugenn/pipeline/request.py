@@ -87,9 +87,9 @@ def requested(
     for experiment in settings.asked():
         engines = select_engines(experiment.engines)
         here = [engine for engine in engines if is_installed(engine.engine, engine.version)]
-        remote = any(is_remote(name) for name in experiment.devices)
-        present = list(engines) if remote else here
-        absent = [_absent(engine) for engine in engines if engine not in present]
+        remote = [is_remote(name) for name in experiment.devices]
+        present = list(engines) if any(remote) else here
+        absent = [_absent(e) for e in engines if e not in here and not all(remote)]
         failures |= {(f.stage, f.subject): f for f in absent}
         models = [m for m in rows if _is_asked_for(m, present, experiment, names)]
         if experiment.models and not models:
