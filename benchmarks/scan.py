@@ -29,7 +29,8 @@ import deflate
 
 from gaugenn.apps import archive as archives
 from gaugenn.apps import evidence, scan, walk
-from gaugenn.apps.archive import Archive, Entry
+from gaugenn.apps.archive import Archive
+from gaugenn.apps.directory import Entry
 from gaugenn.apps.walk import Member
 from gaugenn.content import Content, open_file
 from gaugenn.records import PackageKind

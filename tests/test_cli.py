@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gaugenn import cli
 from gaugenn._terminal import printable
 from gaugenn.store import Study
 
@@ -98,3 +99,11 @@ def test_a_closed_standard_output_is_no_traceback(study: Path) -> None:
 def test_json_is_printed_for_any_answer(study: Path) -> None:
     done = _run("query", study, "SELECT 'a'::BLOB AS a, [1] AS b", "--format", "json")
     assert json.loads(done.stdout)["b"] == [1]
+
+
+def test_an_engine_is_asked_what_it_offers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["engines", "offers", "null"]) == 0
+    assert "numpy" in capsys.readouterr().out
+    assert cli.main(["engines", "offers", "null", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["null"]["offers"][0]["processor"] == "cpu"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 import pytest
+from benchmarks import evidence
 
 from gaugenn import api, report
 from gaugenn.analysis.verdict import RULES
@@ -66,6 +67,10 @@ def test_the_inspect_contract_lists_the_objects_fields() -> None:
     )
     (found,) = api.inspect([ROOT / "samples/camera.apk"])
     assert set(found.as_json()) == documented
+
+
+def test_the_names_of_evidence_in_the_documentation_are_those_of_the_signature_files() -> None:
+    assert evidence.table() in (ROOT / "docs/evidence.md").read_text()
 
 
 def test_links_between_documents_lead_somewhere() -> None:

@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = (
             *("devices", "power", "store", "execute"),
         }
     ),
-    frozenset({"zoo", "bench"}),
+    frozenset({"zoo", "bench", "imports"}),
     frozenset({"pipeline", "doctor"}),
     frozenset({"report", "interchange"}),
     frozenset({"api"}),

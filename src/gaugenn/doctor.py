@@ -10,11 +10,16 @@ from gaugenn._cache import cache_folder
 from gaugenn.devices import ssh
 from gaugenn.devices._usb import UHUBCTL_INSTALL
 from gaugenn.devices.host import HostDevice
-from gaugenn.engines import Engine
+from gaugenn.engines import Engine, _binaries
 from gaugenn.engines._environments import find
+from gaugenn.engines._native import SUPPLIED, NativeEngine
 from gaugenn.formats import readers
+from gaugenn.records import BuildStatus
 from gaugenn.records._environment import KEYS
 from gaugenn.sources import play
+from gaugenn.zoo import _environment
+from gaugenn.zoo._build import records
+from gaugenn.zoo._catalogue import models
 
 ROOM_WANTED_BYTES = 2 << 30
 """Free disk that the default engines and a small study need."""
@@ -38,10 +43,10 @@ class Check:
 
 
 def doctor() -> tuple[Check, ...]:
-    """Looks at the interpreter, the disk, the formats, the engines, the devices and the programs."""
+    """Looks at interpreter, disk, formats, engines, zoo, devices and programs."""
     return (
-        *(_python(), *_disk(), _formats(), *_engines()),
-        *(_host(), _conditions(), _ray(), *_programs()),
+        *(_python(), *_disk(), _formats(), *_engines(), *_vendors(), _zoo()),
+        *(_host(), _conditions(), _simulated(), _ray(), _yaml(), *_programs()),
     )
 
 
@@ -86,21 +91,43 @@ def _engines() -> tuple[Check, ...]:
     return tuple(checks)
 
 
+def _zoo() -> Check:
+    """Reference models can be built only with the exporters; what is built needs none of them."""
+    accepted = sum(record.status is BuildStatus.ACCEPTED for record, _ in records())
+    built = f"{accepted} builds of {len(models())} reference models"
+    if _environment.find() is not None:
+        return Check(ok=True, name="zoo", found=f"exporters are installed; {built}")
+    lacking = f"no exporters ({_environment.SIZE_GB:.1f} GB): none can be built; {built}"
+    return Check(ok=False, name="zoo", found=lacking, remedy="gaugenn zoo install")
+
+
+def _vendors() -> tuple[Check, ...]:
+    """Vendors' own programs: which are there for which ABI."""
+    root = _binaries.folder()
+    if root is None:
+        found = f"{_binaries.VARIABLE} is not set: no vendors' own programs (docs/native.md)"
+        return (Check(ok=False, name="programs", found=found),)
+    checks = []
+    for name, kind in plugins.load_all("gaugenn.engines", Engine).items():  # type: ignore[type-abstract]
+        if not issubclass(kind, NativeEngine):
+            continue
+        engine = kind()
+        there = list(_binaries.found(engine))
+        halves = [f"{b.abi} lacks {', '.join(b.missing)}" for b in there if b.missing]
+        listed = [b.abi if b.version == SUPPLIED else f"{b.abi} {b.version}" for b in there]
+        found = "; ".join(
+            [", ".join(listed), *halves] if there else [f"no {engine.binary} in {root}"]
+        )
+        ok = bool(there) and not halves
+        checks.append(Check(ok=ok, name=f"program {name}", found=found))
+    return tuple(checks)
+
+
 def _host() -> Check:
     info = HostDevice().info()
     memory = "" if info.memory_bytes is None else f", {info.memory_bytes / 2**30:.0f} GiB"
     found = f"{info.processor_model}, {info.logical_cores} cores{memory}, {info.operating_system}"
     return Check(ok=True, name="device host", found=found)
-
-
-def _conditions() -> Check:
-    """Which keys of the environment registry the host tells, and which it does not."""
-    host = HostDevice()
-    told = {reading.key for reading in (*host.info().readings, *host.conditions())}
-    untold = [key for key in KEYS if key not in told]
-    lacking = f"; it does not tell {', '.join(untold)}" if untold else ""
-    found = f"{len(told)} of {len(KEYS)} keys travel with each number{lacking}"
-    return Check(ok=True, name="conditions", found=found)
 
 
 def _programs() -> tuple[Check, ...]:
@@ -120,6 +147,28 @@ def _programs() -> tuple[Check, ...]:
         )
         for program, lacking, install in wanted
     )
+
+
+def _simulated() -> Check:
+    found = "runs --engine simulated in virtual time, with known truth"
+    return Check(ok=True, name="device simulated", found=found)
+
+
+def _conditions() -> Check:
+    """Which keys of the environment registry the host tells, and which it does not."""
+    host = HostDevice()
+    told = {reading.key for reading in (*host.info().readings, *host.conditions())}
+    untold = [key for key in KEYS if key not in told]
+    lacking = f"; it does not tell {', '.join(untold)}" if untold else ""
+    found = f"{len(told)} of {len(KEYS)} keys travel with each number{lacking}"
+    return Check(ok=True, name="conditions", found=found)
+
+
+def _yaml() -> Check:
+    if importlib.util.find_spec("yaml") is not None:
+        return Check(ok=True, name="yaml", found="perf.yaml files can be imported")
+    lacking = "not installed: perf.yaml files cannot be imported"
+    return Check(ok=False, name="yaml", found=lacking, remedy="pip install 'gaugenn[yaml]'")
 
 
 def _ray() -> Check:

@@ -15,15 +15,22 @@ from gaugenn.analysis.verdict import (
     verdicts,
 )
 from gaugenn.records import (
+    Aggregate,
     Environment,
+    FileKind,
+    Imported,
+    InputShape,
     Job,
     JobRecord,
+    ModelRecord,
     OutputStatistics,
     Precision,
     Processor,
     Reading,
     Run,
     RunStatus,
+    Statistic,
+    TensorInfo,
     Timings,
     TimingSemantics,
 )
@@ -299,11 +306,16 @@ def test_shared_processor_time_is_judged_for_one_thread_only() -> None:
     assert found.validity is Validity.VALID
 
 
-def test_other_threads_or_another_precision_than_asked_for_are_semivalid() -> None:
+def test_other_threads_than_asked_for_are_semivalid() -> None:
     threads = dataclasses.replace(JOB, threads=2)
     assert judged([run(observed_threads=1)] * 5, threads).reasons == ("other_threads",)
+
+
+def test_another_precision_than_asked_for_is_invalid() -> None:
     half = dataclasses.replace(JOB, precision=Precision.FLOAT16)
-    assert judged([run(observed_precision="float32")] * 5, half).reasons == ("other_precision",)
+    found = judged([run(observed_precision="float32")] * 5, half)
+    assert found == Verdict(validity=Validity.INVALID, reasons=("other_precision",))
+    assert judged([run(observed_precision="float16 storage")] * 5, half).validity is Validity.VALID
     assert judged([run(observed_precision="float32")] * 5).validity is Validity.VALID
 
 
@@ -366,13 +378,49 @@ def test_no_output_is_invalid_and_caveats_are_named_with_it() -> None:
     assert found == Verdict(validity=Validity.INVALID, reasons=("no_output", "few_launches"))
 
 
+def test_an_aggregate_counts_with_its_value_and_a_caveat() -> None:
+    def summed(value_s: float, **changes: object) -> Run:
+        aggregate = Aggregate(statistic=Statistic.MEAN, value_s=value_s, count=50, mean_s=value_s)
+        return run(steady_s=(), outputs=(), aggregate=aggregate, **changes)
+
+    assert judged([summed(0.01)] * 5).reasons == ("aggregate_only",)
+    spread = judged([summed(v) for v in (0.01, 0.013, 0.01, 0.014, 0.01)])
+    assert "repeats_differ" in spread.reasons
+    job = dataclasses.replace(JOB, steady_minimum_count=60)
+    assert judged([summed(0.01)] * 5, job).reasons == ("few_samples", "aggregate_only")
+    coarse = judged([summed(0.01, timer_resolution_s=0.001)] * 5)
+    assert coarse.reasons == ("clock_coarse", "aggregate_only")
+    macs = judged([summed(1e-6)] * 5, macs=4_100_000_000)
+    assert macs.reasons[0] == "impossible_speed"
+
+
+def test_other_files_of_a_library_under_one_version_are_seen() -> None:
+    runs = [
+        dataclasses.replace(run(), launch=n, library_sha256=digest)
+        for n, digest in enumerate(("a", "a", None, "b", "b"))
+    ]
+    assert judged(runs).reasons == ("libraries_differ",)
+    same = [dataclasses.replace(one, library_sha256="a") for one in runs]
+    assert judged(same).validity is Validity.VALID
+
+
+def test_what_others_measured_is_marked() -> None:
+    record = JobRecord(job_sha256=RUN.job_sha256, job=JOB, launches=5)
+    runs = [dataclasses.replace(run(), launch=n) for n in range(5)]
+    origin = Imported(form="mlperf", tool="LoadGen", model="m")
+    for imported, reasons in ((None, ()), (origin, ("imported",))):
+        asked = dataclasses.replace(record, imported=imported)
+        assert verdicts([asked], runs, [], [])[RUN.job_sha256].reasons == reasons
+
+
 def test_every_reason_has_a_name_of_its_own_and_a_test() -> None:
     names = [rule.reason for rule in RULES]
     assert len(names) == len(set(names))
     tested = {reason for reason, _ in SEMIVALID_CASES} | {
         *(reason for reason, _, _ in CONDITION_CASES),
         *("few_launches", "weights_fake", "launches_missing", "drift", "ci_wide"),
-        *("environments_differ", "other_threads", "other_precision"),
+        *("environments_differ", "other_threads", "outputs_disagree"),
+        *("aggregate_only", "libraries_differ", "imported"),
     }
     assert tested == {rule.reason for rule in SEMIVALID_RULES}
     assert all(rule.meaning.endswith(".") for rule in RULES)
@@ -383,3 +431,23 @@ def test_what_runs_beside_a_job_on_purpose_is_no_background_load() -> None:
     assert "background_load" in judged([busy] * 5).reasons
     beside = dataclasses.replace(JOB, companion=f"{'b' * 64}@null==1")
     assert judged([busy] * 5, job=beside).reasons == ()
+
+
+def test_a_speed_is_judged_where_a_job_states_the_sizes_that_the_file_has() -> None:
+    """A conversion that computes nothing: 4 GMACs in 2 microseconds, as published logs have it."""
+    tensor = TensorInfo(name="x", dtype="float32", shape=("1", "3", "224", "224"))
+    model = ModelRecord(
+        model_sha256=JOB.model_sha256,
+        kind=FileKind.MODEL,
+        format="ncnn",
+        size_bytes=1,
+        inputs=(tensor,),
+        macs=4_000_000_000,
+    )
+    fast = run(steady_s=(0.000_002,) * 20, process_cpu_s=0.000_04)
+    for sizes, reasons in (((1, 3, 224, 224), True), ((1, 3, 8, 8), False)):
+        job = dataclasses.replace(JOB, input_shapes=(InputShape(name="x", shape=sizes),))
+        record = JobRecord(job_sha256=job.job_sha256, job=job, launches=5)
+        runs = [dataclasses.replace(fast, job_sha256=job.job_sha256, launch=n) for n in range(5)]
+        found = verdicts([record], runs, [ENVIRONMENT], [model])[job.job_sha256]
+        assert ("impossible_speed" in found.reasons) is reasons

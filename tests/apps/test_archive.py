@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gaugenn.apps.archive import Account, Archive, Limits, is_zip
+from gaugenn.apps.archive import Archive, is_zip
+from gaugenn.apps.limits import Account, Limits
 from gaugenn.errors import LimitError, PackageError
 
 TEXT = b"model bytes, model bytes, model bytes " * 40
@@ -218,7 +219,7 @@ def test_a_local_header_longer_than_the_central_one_moves_the_data(
 
 def test_an_empty_zip_has_no_members_and_a_note(make_zip: Make) -> None:
     archive = _open(make_zip([]))
-    assert archive.entries == ()
+    assert not archive.entries
     assert "empty" in archive.account.notes
 
 

@@ -1,5 +1,9 @@
-"""Every package of the corpus opens or is explained, and androguard agrees where it can read them."""
+"""Every package of the corpus opens or is explained; androguard and apktool agree where they can."""
 
+import hashlib
+import re
+import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +75,7 @@ TABLE = {
         *(PackageKind.APK, TINY, 10, 6), notes=("odd-compression-method",)
     ),
     "packages/bundle.xapk": Expected(PackageKind.BUNDLE, "tests.androguard", 1, 26),
-    "packages/main.1.x.obb": Expected(PackageKind.OBB, members=2),
+    "packages/main.1.x.obb": Expected(PackageKind.OBB, "x", 1, members=2),
     "packages/multi_fw.apk": Expected(PackageKind.APK, "tests.androguard", 1, 15),
     "packages/truncated.apk": Expected(
         *(PackageKind.APK, "tests.androguard", 1, 12),
@@ -120,9 +124,24 @@ def test_androguard_cannot_open_the_cut_package(corpus: Path) -> None:
         APK(str(corpus / CUT))
 
 
-@pytest.mark.parametrize(
-    "name", sorted(n for n in TABLE if TABLE[n].kind is PackageKind.APK and n != CUT)
-)
+UNRESOLVED = "apk/AndroidManifest_ShortName.apk"
+"""Has no resource table; androguard gives the number of the name, `@7F060000`."""
+MISREAD = "apk/mismatched-compression-method.apk"
+"""Its certificate is stored under a header that says deflated, and androguard takes it as it lies."""
+
+
+def _their_certificate(theirs: APK) -> str | None:
+    for certificates in (theirs.get_certificates_der_v3(), theirs.get_certificates_der_v2()):
+        if certificates:
+            return hashlib.sha256(certificates[0]).hexdigest()
+    names = theirs.get_signature_names()
+    return hashlib.sha256(theirs.get_certificate_der(names[0])).hexdigest() if names else None
+
+
+APKS = sorted(n for n in TABLE if TABLE[n].kind in (PackageKind.APK, PackageKind.SPLIT_APK))
+
+
+@pytest.mark.parametrize("name", [n for n in APKS if n != CUT])
 def test_androguard_agrees(corpus: Path, name: str) -> None:
     logger.disable("androguard")
     theirs = APK(str(corpus / name))
@@ -132,7 +151,77 @@ def test_androguard_agrees(corpus: Path, name: str) -> None:
     assert str(app.version_code or "") == (theirs.get_androidversion_code() or "")
     assert (app.version_name or "") == (theirs.get_androidversion_name() or "")
     assert set(app.permissions) == set(theirs.get_permissions())
+    assert set(app.features) == set(theirs.get_features())
+    assert str(app.minimum_sdk) == str(theirs.get_min_sdk_version())
+    assert str(app.target_sdk) == str(theirs.get_target_sdk_version())
+    if name != UNRESOLVED:
+        assert (app.label or "") == (theirs.get_app_name() or "")
+    if name != MISREAD:
+        assert app.certificate_sha256 == _their_certificate(theirs)
+    libraries = [path.split("/") for path in theirs.get_files() if path.startswith("lib/")]
+    assert set(app.abis) == {parts[1] for parts in libraries if len(parts) == 3}
     members = {member.path: member for member in found.package.walk()}
     for path in theirs.get_dex_names():
         classes = [item.get_name() for item in DEX(theirs.get_file(path)).get_classes()]
         assert sorted(Dex(members[path].content().data).classes()) == sorted(classes)
+
+
+NOT_APKTOOL = frozenset(
+    f"apk/{name}.apk"
+    for name in (
+        *("v2-only-truncated-cd", "weird-compression-method"),
+        *("v2-only-garbage-between-cd-and-eocd", "v1-only-with-nul-in-entry-name"),
+    )
+)
+"""Java's zip reader or its file names refuse these."""
+
+
+@pytest.fixture(scope="module")
+def frameworks(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("apktool") is None:
+        pytest.skip("apktool is not installed; install it with: apt-get install apktool")
+    return tmp_path_factory.mktemp("frameworks")
+
+
+def _field(text: str, pattern: str) -> str | None:
+    found = re.search(pattern, text)
+    return found.group(1) if found and found.group(1) != "null" else None
+
+
+@pytest.mark.parametrize("name", [n for n in APKS if n != CUT])
+def test_apktool_agrees(corpus: Path, name: str, tmp_path: Path, frameworks: Path) -> None:
+    out = tmp_path / "out"
+    done = subprocess.run(
+        ["apktool", "d", "-f", "-s", "-p", frameworks, "-o", out, corpus / name],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode != 0) == (name in NOT_APKTOOL), done.stderr
+    if done.returncode:
+        return
+    manifest = (out / "AndroidManifest.xml").read_text()
+    told = (out / "apktool.yml").read_text()
+    app = describe(open_file(corpus / name)).app
+    assert app.package == _field(manifest, r'<manifest[^>]* package="([^"]*)"')
+    assert app.split == _field(manifest, r'<manifest[^>]* split="([^"]*)"')
+    for ours, key in (
+        (app.version_code, "versionCode"),
+        (app.minimum_sdk, "minSdkVersion"),
+        (app.target_sdk, "targetSdkVersion"),
+    ):
+        theirs = _field(told, rf"{key}: '?([^'\n]*)'?")
+        assert ours == (None if theirs is None else int(theirs)), key
+    for ours_set, tag in ((app.permissions, "uses-permission"), (app.features, "uses-feature")):
+        names = re.findall(rf'<{tag}(?:-sdk-23)?\b[^>]* android:name="([^"]*)"', manifest)
+        assert set(ours_set) == set(names), tag
+    assert set(app.abis) == {
+        folder.name for folder in out.glob("lib/*") if any(folder.glob("*.so"))
+    }
+    label = _field(manifest, r'<application[^>]* android:label="([^"]*)"')
+    labels = {label}
+    if label and label.startswith("@string/"):  # not every app has it in the default language
+        key = re.escape(label.removeprefix("@string/"))
+        texts = [path.read_text() for path in out.glob("res/values*/strings.xml")]
+        labels = {_field(text, rf'<string name="{key}">"?([^<"]*)"?</string>') for text in texts}
+    assert app.label in labels or name == UNRESOLVED

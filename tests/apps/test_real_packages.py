@@ -1,114 +1,16 @@
 """Packages made by the Android tools, signed and unsigned, and a small table of hits and misses."""
 
 import re
-import shutil
-import subprocess
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.apps.workshop import FRAMEWORK, Workshop, run
 
 from gaugenn.apps.evidence import verdicts
 from gaugenn.apps.scan import Description, describe
 from gaugenn.content import open_file
 from gaugenn.records import App, PackageKind
-
-FRAMEWORK = Path("/usr/share/android-framework-res/framework-res.apk")
-TOOLS = ("aapt", "aapt2", "smali", "zipalign", "apksigner", "keytool", "gcc")
-
-
-@pytest.fixture(scope="module")
-def workshop(tmp_path_factory: pytest.TempPathFactory) -> "Workshop":
-    missing = [tool for tool in TOOLS if shutil.which(tool) is None]
-    if missing or not FRAMEWORK.exists():
-        pytest.skip(
-            f"Android tools are missing ({', '.join(missing) or FRAMEWORK}); install them with: "
-            "apt-get install aapt zipalign apksigner libsmali-java android-framework-res gcc"
-        )
-    return Workshop(tmp_path_factory.mktemp("workshop"))
-
-
-def _run(*command: str | Path, folder: Path | None = None) -> str:
-    done = subprocess.run(command, check=True, cwd=folder, capture_output=True, text=True)
-    return done.stdout
-
-
-@dataclass(slots=True)
-class Workshop:
-    """Builds packages; a key and a library are made once."""
-
-    folder: Path
-    made: dict[str, Path] = field(default_factory=dict)
-
-    def library(self, name: str, constants: str) -> Path:
-        source = self.folder / f"{name}.c"
-        source.write_text(
-            f'const char text[] = "{constants}";\nint f(void) {{ return text[0]; }}\n'
-        )
-        target = self.folder / f"{name}.so"
-        _run("gcc", "-shared", "-fPIC", "-nostdlib", "-o", target, source)
-        return target
-
-    def build(
-        self,
-        name: str,
-        *,
-        manifest: str = "",
-        smali: str = "",
-        files: Mapping[str, Path] | None = None,
-        attributes: str = "",
-        label: str = "@string/app_name",
-    ) -> Path:
-        """An unsigned, aligned APK."""
-        place = self.folder / name
-        (place / "res" / "values").mkdir(parents=True)
-        (place / "res" / "values" / "s.xml").write_text(
-            f'<resources><string name="app_name">App {name}</string></resources>'
-        )
-        (place / "res" / "values-de").mkdir()
-        (place / "res" / "values-de" / "s.xml").write_text(
-            '<resources><string name="app_name">Anwendung</string></resources>'
-        )
-        (place / "AndroidManifest.xml").write_text(
-            '<manifest xmlns:android="http://schemas.android.com/apk/res/android" '
-            f'package="org.example.{name}" android:versionCode="42" android:versionName="4.2" '
-            f'{attributes}><uses-sdk android:minSdkVersion="24" android:targetSdkVersion="34"/>'
-            '<uses-permission android:name="android.permission.CAMERA"/>'
-            '<uses-feature android:name="android.hardware.camera"/>'
-            f'<application android:label="{label}">{manifest}</application></manifest>'
-        )
-        _run("aapt2", "compile", "--dir", "res", "-o", "res.zip", folder=place)
-        link = ("aapt2", "link", "-I", FRAMEWORK, "--manifest", "AndroidManifest.xml")
-        _run(*link, "--warn-manifest-validation", "-o", "base.apk", "res.zip", folder=place)
-        members: list[str] = []
-        if smali:
-            (place / "code.smali").write_text(smali)
-            _run("smali", "assemble", "code.smali", "-o", "classes.dex", folder=place)
-            members.append("classes.dex")
-        for member, source in (files or {}).items():
-            (place / member).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(source, place / member)
-            members.append(member)
-        if members:
-            _run("aapt", "add", "base.apk", *members, folder=place)
-        _run("zipalign", "-f", "-p", "4", "base.apk", "out.apk", folder=place)
-        return place / "out.apk"
-
-    def sign(self, package: Path, name: str, *options: str) -> Path:
-        key = self.folder / "key.jks"
-        if not key.exists():
-            _run(
-                *("keytool", "-genkeypair", "-keystore", key, "-storepass", "android"),
-                *("-keypass", "android", "-alias", "a", "-keyalg", "RSA", "-keysize", "2048"),
-                *("-validity", "10000", "-dname", "CN=t"),
-            )
-        target = self.folder / name
-        secret = ("--ks", key, "--ks-pass", "pass:android")
-        _run("apksigner", "sign", *secret, *options, "--out", target, package)
-        return target
-
 
 RUN = "run(Ljava/lang/Object;Ljava/lang/Object;)V"
 OPTIONS = "Lorg/tensorflow/lite/Interpreter$Options;"
@@ -168,7 +70,7 @@ def _app(path: Path) -> App:
 def test_a_package_from_the_tools_is_described_like_aapt_describes_it(workshop: Workshop) -> None:
     path = workshop.build("plain", smali=PLAIN_CODE)
     app = _app(path)
-    badging = _run("aapt", "dump", "badging", path)
+    badging = run("aapt", "dump", "badging", path)
     assert f"name='{app.package}' versionCode='{app.version_code}'" in badging
     assert f"versionName='{app.version_name}'" in badging
     assert f"application-label:'{app.label}'" in badging
@@ -203,7 +105,7 @@ def test_the_certificate_is_the_one_that_apksigner_prints(
     unsigned = workshop.build(f"signed{name}", label="Literal")
     assert _app(unsigned).certificate_sha256 is None
     signed = workshop.sign(unsigned, f"{name}.apk", *options)
-    printed = _run("apksigner", "verify", "--print-certs", "--max-sdk-version", "28", signed)
+    printed = run("apksigner", "verify", "--print-certs", "--max-sdk-version", "28", signed)
     match = re.search(r"certificate SHA-256 digest: ([0-9a-f]{64})", printed)
     assert match is not None
     app = _app(signed)
@@ -221,10 +123,11 @@ def test_a_bundle_of_the_tools_is_read_through_its_protobuf_manifest(workshop: W
         "bundle", manifest='<meta-data android:name="a" android:value="b"/>'
     ).parent
     link = ("aapt2", "link", "-I", FRAMEWORK, "--manifest", "AndroidManifest.xml", "--proto-format")
-    _run(*link, "-o", "proto.apk", "res.zip", folder=place)
+    run(*link, "-o", "proto.apk", "res.zip", folder=place)
     with zipfile.ZipFile(place / "proto.apk") as source:
-        manifest = source.read("AndroidManifest.xml")
+        manifest, table = source.read("AndroidManifest.xml"), source.read("resources.pb")
     with zipfile.ZipFile(place / "a.aab", "w") as target:
+        target.writestr("base/resources.pb", table)
         target.writestr("BundleConfig.pb", b"")
         target.writestr("base/manifest/AndroidManifest.xml", manifest)
         target.writestr("base/lib/arm64-v8a/libx.so", b"")
@@ -235,29 +138,37 @@ def test_a_bundle_of_the_tools_is_read_through_its_protobuf_manifest(workshop: W
     assert (app.minimum_sdk, app.target_sdk, app.version_name) == (24, 34, "4.2")
     assert app.permissions == ("android.permission.CAMERA",)
     assert app.abis == ("arm64-v8a",)
+    assert app.label == "App bundle"
     assert found.package.manifest is not None
     assert [item.name for item in found.package.manifest.meta_data] == ["a"]
 
 
-def test_a_store_bundle_is_described_by_its_base_package(workshop: Workshop) -> None:
+def _store(workshop: Workshop) -> tuple[Path, Path]:
     base = workshop.build("store", smali=TFLITE_CODE)
     split = workshop.build(
         "storesplit",
         attributes='split="config.x86"',
         files={"lib/x86/libx.so": workshop.library("x", "nothing")},
     )
+    return (workshop.sign(base, "org.example.store.apk"), workshop.sign(split, "config.x86.apk"))
+
+
+def test_a_store_bundle_is_described_by_its_base_package(workshop: Workshop) -> None:
+    base, split = _store(workshop)
     path = workshop.folder / "a.xapk"
     with zipfile.ZipFile(path, "w") as target:
         target.writestr("manifest.json", b'{"xapk_version": 2}')
-        target.write(split, "config.x86.apk")
-        target.write(base, "org.example.store.apk")
+        target.write(split, split.name)
+        target.write(base, base.name)
     app = _app(path)
-    assert (app.kind, app.package, app.version_code) == (
-        PackageKind.BUNDLE,
-        "org.example.store",
-        42,
+    assert (app.kind, app.package, app.version_code, app.label) == (
+        *(PackageKind.BUNDLE, "org.example.store", 42, "App store"),
     )
     assert app.abis == ("x86",)
+    assert [(s.name, s.path, s.size_bytes) for s in app.splits] == [
+        ("config.x86", "config.x86.apk", split.stat().st_size)
+    ]
+    assert app.certificate_sha256 == _app(base).certificate_sha256 is not None
 
 
 MLKIT_DATA = '<meta-data android:name="com.google.mlkit.vision.DEPENDENCIES" android:value="face"/>'

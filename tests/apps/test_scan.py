@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gaugenn.apps.archive import Limits
+from gaugenn.apps.limits import Limits
 from gaugenn.apps.scan import describe
 from gaugenn.content import from_bytes
 from gaugenn.records import PackageKind

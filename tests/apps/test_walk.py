@@ -1,13 +1,18 @@
 """What is a package, and what a walk over it meets."""
 
 import gzip
+import io
 import json
-from collections.abc import Callable
+import tarfile
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tests.apps.builders import Part, build_zip
 
-from gaugenn.apps.archive import Limits
+from gaugenn.apps.limits import Limits
 from gaugenn.apps.walk import Member, Package, open_package
 from gaugenn.content import from_bytes
 from gaugenn.errors import LimitError, PackageError
@@ -57,6 +62,57 @@ def test_gzip_members_are_opened(make_zip: Make, part: Parts) -> None:
     members = _members(_open("a.apk", data))
     assert list(members) == ["m.tflite.gz", "m.tflite.gz!/m.tflite"]
     assert bytes(members["m.tflite.gz!/m.tflite"].content().data) == TFLITE
+
+
+LONG = "deep/" * 30 + "m.tflite"
+
+
+def _tar(names: Iterable[str], kind: int) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=kind) as archive:
+        for name in names:
+            entry = tarfile.TarInfo(name)
+            entry.size = len(TFLITE)
+            archive.addfile(entry, io.BytesIO(TFLITE))
+        link = tarfile.TarInfo("link")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+        folder = tarfile.TarInfo("folder")
+        folder.type = tarfile.DIRTYPE
+        archive.addfile(folder)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("kind", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("packed", [False, True])
+def test_tar_members_are_walked(make_zip: Make, part: Parts, kind: int, packed: bool) -> None:
+    tar = _tar(["m.tflite", LONG], kind)
+    name = b"models.tar.gz" if packed else b"models.dat"
+    data = make_zip([part(name=name, data=gzip.compress(tar) if packed else tar)])
+    members = _members(_open("a.apk", data))
+    prefix = "models.tar.gz!/models.tar!/" if packed else "models.dat!/"
+    assert [path for path in members if path.startswith(prefix)] == [
+        f"{prefix}m.tflite",
+        f"{prefix}{LONG}",
+    ]
+    assert bytes(members[prefix + LONG].content().data) == TFLITE
+
+
+def test_a_cut_tar_gives_what_is_there_and_says_what_is_not(make_zip: Make, part: Parts) -> None:
+    tar = _tar(["a", "b"], tarfile.USTAR_FORMAT)
+    data = make_zip([part(name=b"t.tar", data=tar[: 512 + 2048 + 100])])
+    assert "t.tar!/a" in _members(_open("a.apk", data))
+    whole = make_zip([part(name=b"t.tar", data=tar[:1000])])
+    with pytest.raises(PackageError, match="cut off"):
+        _members(_open("a.apk", whole))["t.tar!/a"].content()
+
+
+@given(st.binary(max_size=64), st.integers(0, 3000), st.integers(0, 3000))
+def test_a_damaged_tar_ends(noise: bytes, at: int, cut: int) -> None:
+    tar = _tar(["a", LONG], tarfile.PAX_FORMAT)
+    damaged = (tar[:at] + noise + tar[at + len(noise) :])[: len(tar) - cut]
+    package = _open("a.zip", build_zip([Part(name=b"t", data=damaged)]))
+    assert len(_members(package)) < 20
 
 
 def test_a_zip_appended_to_a_model_is_no_container(make_zip: Make, part: Parts) -> None:
@@ -154,6 +210,18 @@ def test_members_are_counted_over_all_containers(make_zip: Make, part: Parts) ->
     data = make_zip([part(name=b"%d.zip" % i, data=inner) for i in range(3)])
     package = _open("a.zip", data, members=10)
     assert len(list(package.walk())) == 10
+    assert "limit-members" in package.notes
+
+
+def test_a_small_package_of_many_tiny_members_inside_ends_early(
+    make_zip: Make, part: Parts
+) -> None:
+    inner = make_zip([part(name=b"%d" % i, deflated=False) for i in range(1000)])
+    data = make_zip([part(name=b"%d.zip" % i, data=inner) for i in range(30)])
+    package = _open("a.zip", data, members_free=100)
+    most = 100 + len(data) // 64
+    assert most < 30_000
+    assert len(list(package.walk())) == most
     assert "limit-members" in package.notes
 
 

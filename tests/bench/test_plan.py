@@ -37,13 +37,21 @@ def image(*shape: str) -> TensorInfo:
 def test_no_names_select_the_default_engines_in_their_default_versions() -> None:
     labels = {e.label for e in select_engines()}
     assert labels == {
-        f"{name}=={load_engine(name).default_version}" for name in ("litert", "ncnn", "onnxruntime")
+        f"{name}=={load_engine(name).default_version}"
+        for name in ("litert", "mnn", "ncnn", "onnxruntime")
     }
 
 
 def test_engines_are_selected_by_name_and_version() -> None:
     chosen = select_engines(["litert==2.1.0", "null", "litert==2.1.0", "litert==2.3.0"])
     assert [e.label for e in chosen] == ["litert==2.1.0", "null==1", "litert==2.3.0"]
+
+
+def test_all_selects_every_library_once_and_no_fake() -> None:
+    chosen = [e.engine.name for e in select_engines(["all", "litert"])]
+    assert sorted(chosen) == sorted(set(chosen))
+    assert {"litert", "mnn", "openvino", "pytorch", "tflite_runtime"} <= set(chosen)
+    assert not {"null", "simulated"} & set(chosen)
 
 
 @pytest.mark.parametrize("text", ["nothing", "litert==", "litert== ", ""])
@@ -124,10 +132,13 @@ def test_of_several_processors_an_engine_gets_those_it_knows() -> None:
         precisions=(Precision.AS_STORED, Precision.FLOAT32),
     )
     made = plan([model(), ncnn(image("1", "3"))], select_engines(), settings)
-    assert [(j.job.engine, j.job.precision.value) for j in made.jobs] == [
-        ("onnxruntime", "as-stored"),
-        ("ncnn", "as-stored"),
-        ("ncnn", "float32"),
+    found = [(j.job.engine, j.job.processor.value, j.job.precision.value) for j in made.jobs]
+    assert found == [
+        ("onnxruntime", "cpu", "as-stored"),
+        ("ncnn", "gpu", "as-stored"),
+        ("ncnn", "gpu", "float32"),
+        ("ncnn", "cpu", "as-stored"),
+        ("ncnn", "cpu", "float32"),
     ]
 
 
@@ -145,7 +156,7 @@ def test_what_is_no_whole_model_is_not_planned(row: ModelRecord) -> None:
 
 def test_a_library_that_does_not_know_sizes_gets_them_from_the_model() -> None:
     (job,) = plan([ncnn(image("1", "3", "8", "8"))], select_engines(), Settings()).jobs
-    assert job.job.input_shapes == (InputShape(name="data", shape=(1, 3, 8, 8)),)
+    assert job.job.input_shapes == (InputShape(name="data", shape=(1, 3, 8, 8), dtype="float32"),)
     (other,) = plan([model(inputs=(image("1", "3"),))], select_engines(), Settings()).jobs
     assert other.job.input_shapes == ()
 
@@ -173,8 +184,8 @@ def test_given_sizes_win_over_those_of_the_model() -> None:
     shapes = {row.model_sha256: (InputShape(name="data", shape=(1, 3, 80, 80)),)}
     (job,) = plan([row], select_engines(), Settings(), shapes).jobs
     assert job.job.input_shapes == (
-        InputShape(name="data", shape=(1, 3, 80, 80)),
-        InputShape(name="scale", shape=(1,)),
+        InputShape(name="data", shape=(1, 3, 80, 80), dtype="float32"),
+        InputShape(name="scale", shape=(1,), dtype="float32"),
     )
 
 

@@ -2,7 +2,7 @@
 
 import struct
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -109,8 +109,8 @@ def onnx_text() -> TinyModel:
     )
 
 
-def tflite_sum(operator: int = 0, custom: str | None = None) -> TinyModel:
-    """x + constant, or one operator that does not exist."""
+def tflite_sum(operator: int = 0, custom: str | None = None, times: int = 1) -> TinyModel:
+    """x + constant, once or twice, or one operator that does not exist."""
     import flatbuffers
     import tflite
 
@@ -145,14 +145,23 @@ def tflite_sum(operator: int = 0, custom: str | None = None) -> TinyModel:
         if held is not None:
             tflite.BufferAddData(builder, held)
         buffers.append(tflite.BufferEnd(builder))
-    tensors = vector([tensor("x", 0), tensor("c", 1), tensor("y", 0)])
-    ins, outs = integers([0, 1]), integers([2])
-    graph_ins, graph_outs = integers([0]), integers([2])
-    tflite.OperatorStart(builder)
-    tflite.OperatorAddOpcodeIndex(builder, 0)
-    tflite.OperatorAddInputs(builder, ins)
-    tflite.OperatorAddOutputs(builder, outs)
-    operators = vector([tflite.OperatorEnd(builder)])
+    made = [tensor(name, 0) for name in "yz"[:times]]
+    tensors = vector([tensor("x", 0), tensor("c", 1), *made])
+    graph_ins, graph_outs = integers([0]), integers([1 + times])
+    nodes = []
+    for step in range(times):
+        ins, outs = integers([step + 1 if step else 0, 1]), integers([step + 2])
+        tflite.AddOptionsStart(builder)
+        options = tflite.AddOptionsEnd(builder)
+        tflite.OperatorStart(builder)
+        if custom is None:
+            tflite.OperatorAddBuiltinOptionsType(builder, tflite.BuiltinOptions.AddOptions)
+            tflite.OperatorAddBuiltinOptions(builder, options)
+        tflite.OperatorAddOpcodeIndex(builder, 0)
+        tflite.OperatorAddInputs(builder, ins)
+        tflite.OperatorAddOutputs(builder, outs)
+        nodes.append(tflite.OperatorEnd(builder))
+    operators = vector(nodes)
     tflite.SubGraphStart(builder)
     tflite.SubGraphAddTensors(builder, tensors)
     tflite.SubGraphAddInputs(builder, graph_ins)
@@ -179,13 +188,18 @@ def tflite_sum(operator: int = 0, custom: str | None = None) -> TinyModel:
         format="tflite",
         files=(("sum.tflite", bytes(builder.Output())),),
         inputs=(("x", "float32", (1, 4)),),
-        compute=lambda arrays: [arrays[0] + constant],
+        compute=lambda arrays: [arrays[0] + times * constant],
     )
 
 
 def tflite_custom() -> TinyModel:
     """One custom operator that no library has."""
     return tflite_sum(operator=32, custom="nobody-has-this")
+
+
+def tflite_chain() -> TinyModel:
+    """x + constant + constant."""
+    return tflite_sum(times=2)
 
 
 def ncnn_product() -> TinyModel:
@@ -233,6 +247,71 @@ def ncnn_unknown_layer() -> TinyModel:
     )
 
 
+def product_file(engine: str, model_format: str, suffix: str, output_bias: bool) -> TinyModel:
+    """A file that only the library itself can write; `make_files.py` makes it."""
+    name = f"product.{suffix}"
+    bias = BIAS if output_bias else np.zeros(2, np.float32)
+    return TinyModel(
+        engine=engine,
+        format=model_format,
+        files=((name, (Path(__file__).parent / "files" / name).read_bytes()),),
+        inputs=(("x", "float32", (1, 3)),),
+        compute=lambda arrays: [np.maximum(arrays[0] @ WEIGHTS.T + bias, 0)],
+        exact=False,
+    )
+
+
+def mnn_product() -> TinyModel:
+    """Relu(x @ w)."""
+    return product_file("mnn", "mnn", "mnn", output_bias=False)
+
+
+def pytorch_product() -> TinyModel:
+    """TorchScript, whose inputs have no sizes."""
+    made = product_file("pytorch", "pytorch", "pt", output_bias=True)
+    return replace(made, input_shapes=(InputShape(name="x", shape=(1, 3)),))
+
+
+def pytorch_lite() -> TinyModel:
+    """The same for the lite interpreter."""
+    made = product_file("pytorch", "pytorch", "ptl", output_bias=True)
+    return replace(made, input_shapes=(InputShape(name="x", shape=(1, 3)),))
+
+
+def executorch_product() -> TinyModel:
+    """The same, lowered to XNNPACK; a program does not name its inputs."""
+    made = product_file("executorch", "executorch", "pte", output_bias=True)
+    return replace(made, inputs=(("input 0", "float32", (1, 3)),))
+
+
+def openvino_product() -> TinyModel:
+    """The ONNX product."""
+    return replace(onnx_product(), engine="openvino")
+
+
+def openvino_sum() -> TinyModel:
+    """The TFLite sum under a name that does not tell its format."""
+    made = replace(tflite_sum(), engine="openvino")
+    return replace(made, files=(("sum.tfl", made.files[0][1]),))
+
+
+def opencv_product() -> TinyModel:
+    """The ONNX product, whose inputs OpenCV cannot tell."""
+    shapes = (InputShape(name="x", shape=(1, 3), dtype="float32"),)
+    return replace(onnx_product(), engine="opencv", input_shapes=shapes)
+
+
+def tflite_runtime_sum() -> TinyModel:
+    """The sum on the older generation."""
+    return replace(tflite_sum(), engine="tflite_runtime")
+
+
+def cut_short(make: Callable[[], TinyModel], keep: int = 40) -> TinyModel:
+    """A model's first bytes only."""
+    made = make()
+    return replace(made, files=tuple((name, data[:keep]) for name, data in made.files))
+
+
 def null(word: str = "") -> TinyModel:
     """A file that tells the null engine what to do."""
     return TinyModel(
@@ -255,8 +334,32 @@ def simulated() -> TinyModel:
     )
 
 
-RUNNING = (null, simulated, onnx_product, tflite_sum, ncnn_product)
-REFUSED = (lambda: null("refuse"), simulated, onnx_text, tflite_custom, ncnn_unknown_layer)
+RUNNING = (
+    null,
+    simulated,
+    onnx_product,
+    tflite_sum,
+    ncnn_product,
+    mnn_product,
+    openvino_product,
+    opencv_product,
+    tflite_runtime_sum,
+    pytorch_product,
+    executorch_product,
+)
+REFUSED = (
+    lambda: null("refuse"),
+    simulated,
+    onnx_text,
+    tflite_custom,
+    ncnn_unknown_layer,
+    lambda: cut_short(mnn_product),
+    lambda: replace(onnx_text(), engine="openvino"),
+    lambda: cut_short(opencv_product),
+    lambda: replace(tflite_custom(), engine="tflite_runtime"),
+    lambda: cut_short(pytorch_product),
+    lambda: cut_short(executorch_product),
+)
 
 
 @pytest.fixture

@@ -232,3 +232,14 @@ def test_a_slow_drift_is_not_flat_although_neighbours_agree() -> None:
 def test_a_slow_model_is_judged_before_its_time_is_over() -> None:
     assert warmed([3.0] * 15) == ("flat", 15)
     assert warmed([3.0] * 10 + [4.0] * 5) == ("not_flat", 15)
+
+
+def test_an_output_is_reported_at_evenly_spread_places_or_whole_where_it_is_small() -> None:
+    long = _worker.describe_output("y", np.arange(1000, dtype=np.float32))["sample"]
+    assert isinstance(long, list)
+    assert (len(long), long[0], long[-1]) == (256, 0.0, 999.0)
+    assert long == sorted(long)
+    assert _worker.describe_output("y", np.array([[3, 1]], np.int8))["sample"] == [3.0, 1.0]
+    assert _worker.describe_output("y", np.zeros((0, 3), np.float32))["sample"] == []
+    assert _worker.describe_output("y", np.array([1.0, np.nan]))["sample"] == []
+    assert _worker.describe_output("y", np.array(["a"]))["sample"] == []

@@ -65,6 +65,12 @@ def oracle(path: str) -> Counter[str]:
     return Counter(_oracle()[path])
 
 
+def key(path: str) -> Counter[str] | None:
+    """The same, or None where Netron does not read the file."""
+    found = _oracle().get(path)
+    return None if found is None else Counter(found)
+
+
 def operators(model: Model) -> Counter[str]:
     """How often each operator occurs."""
     return Counter(node.source_operator for graph in model.graphs for node in graph.nodes)

@@ -5,6 +5,7 @@ that gives them. Nothing has to be registered.
 """
 
 import importlib
+import posixpath
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -47,11 +48,16 @@ class Sample:
     def content(self, data: bytes | None = None) -> Content:
         """The file, or other bytes in its place."""
 
-        def neighbour(name: str) -> Content | None:
-            found = self.neighbours.get(name)
-            return None if found is None else from_bytes(name, found, neighbour)
+        def beside(folder: str) -> Callable[[str], Content | None]:
+            def neighbour(name: str) -> Content | None:
+                path = posixpath.normpath(posixpath.join(folder, name))
+                found = self.neighbours.get(path)
+                inner = beside(posixpath.dirname(path))
+                return None if found is None else from_bytes(path, found, inner)
 
-        return from_bytes(self.file_name, self.data() if data is None else data, neighbour)
+            return neighbour
+
+        return from_bytes(self.file_name, self.data() if data is None else data, beside(""))
 
 
 def all_samples() -> tuple[Sample, ...]:

@@ -164,8 +164,100 @@ def delegated() -> bytes:
     return made.data((image,), (third,))
 
 
+ADD, FULLY, CLAMP, CONV, DEPTHWISE, CONVERT = 1, 2, 6, 7, 13, 18
+NONE = 0xFFFFFFFF
+
+
+def xnn_value(
+    number: int, *sizes: int, dtype: int = 1, constant: int = 0, scale: float = 0.0
+) -> Fields:
+    """A value of XNNPACK's graph."""
+    plain: Fields = {
+        0: ("i16", dtype),
+        1: ("u32", len(sizes)),
+        2: ("[u32]", sizes),
+        3: ("u32", constant),
+        6: ("u32", number),
+    }
+    if not scale:
+        return {0: ("u8", 1), 1: plain}
+    details: Fields = {0: ("f32", scale), 1: ("i32", 3)}
+    return {0: ("u8", 2), 1: {0: plain, 1: ("u8", 2), 2: details}}
+
+
+def xnn_node(kind: int, *numbers: int, limits: tuple[float, float] | None = None) -> Fields:
+    """A node whose fields are all whole numbers."""
+    own: Fields = {at: ("u32", number) for at, number in enumerate(numbers)}
+    node: dict[int, Value] = {0: ("u8", kind), 1: own}
+    if limits is not None:
+        node[3] = {0: ("f32", limits[0]), 1: ("f32", limits[1])}
+    return node
+
+
+def xnn_graph(*, behind: bool = True, named: bool = False) -> bytes:
+    """A convolution, a depthwise one, a conversion and a product, with weights behind the graph."""
+    window = (0, 1, 1, 0, 3, 3, 2, 2, 1, 1)
+    constants = [floats(4 * 27), floats(4 * 9), floats(64 * 5), floats(5)]
+    values: list[Value] = [
+        xnn_value(0, 1, 8, 8, 3),
+        xnn_value(1, 4, 3, 3, 3, constant=1),
+        xnn_value(2, 1, 4, 4, 4),
+        xnn_value(3, 1, 3, 3, 4, constant=2),
+        xnn_value(4, 1, 4, 4, 4),
+        xnn_value(5, 1, 4, 4, 4, dtype=3, scale=0.5),
+        xnn_value(6, 1, 64),
+        xnn_value(7, 5, 64, constant=3),
+        xnn_value(8, 5, constant=4),
+        xnn_value(9, 1, 5),
+    ]
+    reshape: Fields = {1: ("[u32]", (1, 64)), 2: ("u32", 5), 3: ("u32", 6)}
+    nodes: list[Value] = [
+        xnn_node(CONV, *window, 3, 4, 1, 0, 0, 0, 1, NONE, 2, 0, limits=(0.0, float("inf"))),
+        xnn_node(DEPTHWISE, 1, 1, 1, 1, 3, 3, 1, 1, 1, 1, 1, 1, 4, 0, 0, 2, 3, NONE, 4, 0),
+        xnn_node(CONVERT, 4, 5, 0),
+        {0: ("u8", 20), 1: reshape},
+        xnn_node(FULLY, 6, 7, 8, 9, 0),
+    ]
+    root: dict[int, Value] = {
+        1: nodes,
+        2: values,
+        4: ("[u32]", (0,)),
+        5: ("[u32]", (9,)),
+    }
+    if not behind:
+        return build(root | {6: [{}, *({0: each} for each in constants)]}, b"XN00")
+    body = b""
+    places: list[Value] = [{}]
+    for number, each in enumerate(constants):
+        if named and not number:
+            places.append({0: ("u64", 2**64 - 1), 2: "first"})
+            continue
+        places.append({0: ("u64", len(body)), 1: ("u64", len(each))})
+        body += each
+    graph = build(root | {8: places}, b"XN01")
+    base = 32 + -(-len(graph) // 16) * 16
+    header = struct.pack("<4x4sH3IQ", b"XH00", 30, 32, len(graph), base, len(body))
+    return (header.ljust(32, b"\0") + graph).ljust(base, b"\0") + body
+
+
+def cpu_delegate(data: bytes | None = None, plan: tuple[Program, int, int] | None = None) -> bytes:
+    """A program that XNNPACK runs as a whole; `plan` has its input and its output."""
+    if plan is None:
+        made = Program()
+        plan = (made, made.tensor((1, 8, 8, 3)), made.tensor((1, 5)))
+    made, image, scores = plan
+    made.delegates.append({0: "XnnpackBackend", 1: {0: ("i8", 0), 1: ("u32", 0)}})
+    made.instruction(2, {0: ("i32", 0), 1: ("[i32]", (image, scores))})
+    root: Fields = {
+        0: ("u32", 0),
+        1: [made.plan((image,), (scores,))],
+        3: [{0: xnn_graph() if data is None else data}],
+    }
+    return build(root, b"ET12")
+
+
 def samples() -> Iterable[Sample]:
-    """Tensors inside and behind the program, and a delegate."""
-    for source in (convolutional, quantized, delegated):
+    """Tensors inside and behind the program, a delegate of an accelerator and one of the CPU."""
+    for source in (convolutional, quantized, delegated, cpu_delegate):
         name = source.__name__
         yield Sample(name=name, format="executorch", source=source, file_name=f"{name}.pte")

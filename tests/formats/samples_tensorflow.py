@@ -1,11 +1,12 @@
 """TensorFlow samples, put together by hand from the documented messages."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 import numpy as np
 
-from tests.formats._protobuf_builder import block, boundaries, fixed32, number
+from tests.formats._protobuf_builder import block, boundaries, fixed32, number, varint
 from tests.formats.samples import Sample
 
 FLOAT, INT32 = 1, 3
@@ -172,9 +173,93 @@ def saved() -> bytes:
     return number(1, 1) + block(2, meta())
 
 
+def table(entries: Mapping[str, bytes]) -> bytes:
+    """A sorted table with one block of data; every second key shares its beginning with the last."""
+
+    def framed(rows: Sequence[tuple[bytes, bytes]]) -> bytes:
+        out, last = b"", b""
+        for number_, (key, value) in enumerate(rows):
+            same = (a == b for a, b in zip(key, last, strict=False))
+            shared = sum(takewhile(bool, same)) if number_ % 2 else 0
+            out += varint(shared) + varint(len(key) - shared) + varint(len(value))
+            out += key[shared:] + value
+            last = key
+        return out + struct.pack("<2I", 0, 1)
+
+    def handle(start: int, block_: bytes) -> bytes:
+        return varint(start) + varint(len(block_))
+
+    trailer = bytes(5)
+    data = framed([(key.encode(), value) for key, value in sorted(entries.items())])
+    empty = framed([])
+    listed = framed([(b"~", handle(0, data))])
+    body = data + trailer + empty + trailer
+    footer = handle(len(data) + 5, empty) + handle(len(body), listed)
+    return body + listed + trailer + footer.ljust(40, b"\0") + struct.pack("<Q", 0xDB4775248B80FB57)
+
+
+HEADER = number(1, 1) + block(3, number(1, 1))
+"""A checkpoint's header: one file of values."""
+
+
+def entry(offset: int, *sizes: int, dtype: int = FLOAT, width: int = 4) -> bytes:
+    """A value of a checkpoint."""
+    where = number(4, offset) + number(5, width * int(np.prod(sizes)))
+    return number(1, dtype) + block(2, shape(*sizes)) + where
+
+
+WEIGHTS = np.arange(12, dtype="<f4")
+OBJECTS = "_CHECKPOINTABLE_OBJECT_GRAPH"
+KEY = "layer/kernel/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def objects() -> bytes:
+    """What says that the entry `KEY` is the variable `w`: a tensor of one text."""
+    attribute = text(1, "VARIABLE_VALUE") + text(2, "w") + text(3, KEY)
+    graph = block(1, block(2, attribute))
+    return varint(len(graph)) + bytes(4) + graph
+
+
+def checkpoint(key: str = "w") -> dict[str, bytes]:
+    """A table and its values; under another key than the variable's with what tells them apart."""
+    found = {"": HEADER, key: entry(4, 4, 3), "step": entry(52, dtype=9, width=8)}
+    data = bytes(4) + WEIGHTS.tobytes() + (700).to_bytes(8, "little")
+    if key != "w":
+        held = objects()
+        where = number(4, len(data)) + number(5, len(held))
+        found[OBJECTS] = number(1, 7) + block(2, b"") + where
+        data += held
+    return {".index": table(found), ".data-00000-of-00001": data}
+
+
 def samples() -> tuple[Sample, ...]:
-    """Frozen graphs in both layouts, a saved model and a meta graph."""
+    """Frozen graphs in both layouts, saved models and meta graphs, with and without values."""
+    values = checkpoint(KEY)
     return (
+        Sample(
+            name="saved-with-values",
+            format="tensorflow",
+            source=saved,
+            file_name="saved_model.pb",
+            neighbours={f"variables/variables{name}": data for name, data in values.items()},
+        ),
+        Sample(
+            name="meta-with-values",
+            format="tensorflow",
+            source=meta,
+            file_name="model.ckpt.meta",
+            neighbours={f"model.ckpt{name}": data for name, data in checkpoint().items()},
+            endings=boundaries,
+        ),
+        Sample(
+            name="checkpoint",
+            format="tensorflow_checkpoint",
+            source=lambda: checkpoint()[".index"],
+            file_name="model.ckpt.index",
+            neighbours={
+                "model.ckpt.data-00000-of-00001": checkpoint()[".data-00000-of-00001"],
+            },
+        ),
         Sample(
             name="frozen",
             format="tensorflow",

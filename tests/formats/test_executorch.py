@@ -9,10 +9,18 @@ from gaugenn.analysis.summary import summarise
 from gaugenn.content import Content, from_bytes
 from gaugenn.errors import FormatError
 from gaugenn.formats.executorch import ExecutorchReader
-from gaugenn.graph import Model, Quantization, TensorKind
+from gaugenn.graph import GraphReference, Layout, Model, Quantization, TensorKind
 from tests.formats import _corpus
 from tests.formats._corpus import needs_corpus
-from tests.formats.samples_executorch import Program, convolutional, delegated, floats, quantized
+from tests.formats.samples_executorch import (
+    Program,
+    convolutional,
+    cpu_delegate,
+    delegated,
+    floats,
+    quantized,
+    xnn_graph,
+)
 
 READER = ExecutorchReader()
 
@@ -69,6 +77,54 @@ def test_kernels_for_microcontrollers_are_understood() -> None:
         scales=(0.25,), zero_points=(-3,)
     )
     assert macs(model) == 4 * 4 * 4 * 9
+
+
+@pytest.mark.parametrize("behind", [True, False])
+def test_what_xnnpack_runs_is_a_graph_that_is_counted_and_no_machine_code(*, behind: bool) -> None:
+    model = read(cpu_delegate(xnn_graph(behind=behind)))
+    assert model.notes == ()
+    main, inner = model.graphs
+    assert main.nodes[0].attributes == {"function": GraphReference(1)}
+    assert [node.operator for node in inner.nodes] == ["Conv", "Conv", "", "Reshape", "Gemm"]
+    conv, depthwise = inner.nodes[:2]
+    assert conv.attributes["pads"] == (0, 0, 1, 1)
+    assert conv.attributes["fused_activation"] == "Relu"
+    assert (depthwise.attributes["group"], depthwise.attributes["output_channels"]) == (4, 4)
+    assert inner.layout is Layout.CHANNELS_LAST
+    held = inner.tensors["value_8"].array().tolist()
+    assert held == [0.0, 0.5, 1.0, 1.5, 2.0]
+    quantization = inner.tensors["value_5"].quantization
+    assert quantization is not None
+    assert (quantization.scales, quantization.zero_points) == ((0.5,), (3,))
+    record, _ = summarise(model, model_sha256="0" * 64, size_bytes=1)
+    assert record.macs == 16 * 4 * 27 + 16 * 4 * 9 + 320
+    assert record.parameters == 108 + 36 + 320 + 5
+    assert record.uncounted_nodes == 0
+
+
+def test_a_result_of_xnnpack_may_lie_where_another_value_was() -> None:
+    made = Program()
+    image, scores = made.tensor((1, 8, 8, 3), place=64), made.tensor((1, 5), place=64)
+    found = read(cpu_delegate(plan=(made, image, scores)))
+    node = found.graphs[0].nodes[0]
+    assert (node.inputs, node.outputs) == (("value_0",), ("value_1",))
+
+
+def test_weights_of_xnnpack_that_the_program_keeps_by_name_may_be_absent() -> None:
+    model = read(cpu_delegate(xnn_graph(named=True)))
+    assert model.notes == ("weights-absent",)
+    assert model.graphs[1].tensors["value_1"].shape == (4, 3, 3, 3)
+
+
+def test_a_graph_of_xnnpack_of_an_unknown_version_stays_closed() -> None:
+    data = bytearray(xnn_graph(behind=False))
+    data[4:8] = b"XN99"
+    assert read(cpu_delegate(bytes(data))).notes == ("accelerator-blob",)
+
+
+def test_a_graph_of_xnnpack_that_is_cut_off_is_a_format_error() -> None:
+    with pytest.raises(FormatError, match="leave their"):
+        read(cpu_delegate(xnn_graph()[:-8]))
 
 
 def test_a_delegate_is_a_node_and_noted() -> None:

@@ -28,7 +28,7 @@ def test_tensors_have_shapes_outermost_first_and_counted_types() -> None:
     assert model.metadata["tensor_type.Q4_K"] == "1"
     assert model.metadata["general.architecture"] == "bert"
     assert model.metadata["tokens"] == "2 values"
-    assert model.notes == ("weights-only",)
+    assert model.notes == ("weights-only", "weights-packed")
 
 
 def test_blocks_of_bytes_are_integers_with_a_scale_each() -> None:

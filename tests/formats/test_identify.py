@@ -75,6 +75,11 @@ def use(monkeypatch: pytest.MonkeyPatch, readers: Mapping[str, FormatReader]) ->
         "_suffixes",
         lambda: frozenset(s for r in readers.values() for s in (*r.suffixes, *r.weights_suffixes)),
     )
+    monkeypatch.setattr(
+        _identify,
+        "_weights_suffixes",
+        lambda: tuple(s for r in readers.values() for s in r.weights_suffixes),
+    )
 
 
 def folder(files: Mapping[str, bytes], name: str) -> Content:
@@ -164,6 +169,20 @@ def test_reading_what_is_no_model_says_what_it_is() -> None:
         ("a.tflite", b"<?xml version='1.0'?><a/>", "an XML document"),
         ("a.tflite", b"hello world\n", "text"),
         (
+            "faces.xml",
+            b'<?xml version="1.0"?>\n<opencv_storage>\n<cascade type_id="opencv">',
+            "an OpenCV storage, such as a cascade of features",
+        ),
+        (
+            "svm.model",
+            b"%YAML:1.0\n---\nsvm: 1\n",
+            "an OpenCV storage, such as a cascade of features",
+        ),
+        ("main.model", b"\x9b\xc1\x3a\xfe\0\x02", "a keyboard dictionary"),
+        ("de.model", b"\\fsa\x05_+", "a dictionary as a finite-state automaton"),
+        ("icu.dat", b"\x20\x00\xda\x27\x14\0", "data of the ICU library"),
+        ("t.json", b'{"version": "1.0", "added_tokens": []}', "the settings of a tokenizer"),
+        (
             "base/resources.pb",
             b"\x12\xdb\xc1\x1b\n\x02\x08\x7f\x12\x0bcom.example",
             "an Android resource table in protobuf form",
@@ -176,12 +195,20 @@ def test_reading_what_is_no_model_says_what_it_is() -> None:
         (
             "graph.pbtxt",
             b'input_stream: "x"\nnode {\n  calculator: "FlowLimiterCalculator"\n}\n',
-            "a MediaPipe graph, a pipeline of calculators around models that lie elsewhere",
+            "a MediaPipe graph of 1 calculators: FlowLimiterCalculator",
         ),
         (
-            "graph.pb",
-            b"\n\x1f\x12\x15FlowLimiterCalculator\x1a\x05image",
-            "a MediaPipe graph, a pipeline of calculators around models that lie elsewhere",
+            "graph.binarypb",
+            b"\n\x1e\x12\x15FlowLimiterCalculator\x1a\x05image"
+            b"\n\x1c\x12\x13InferenceCalculator\x1a\x05image"
+            b"\n\x27\x12\x13InferenceCalculator:\x10\x12\x0ea/face.tflite.",
+            "a MediaPipe graph of 3 calculators: InferenceCalculator (2), FlowLimiterCalculator; "
+            "it names a/face.tflite",
+        ),
+        (
+            "trace.binarypb",
+            b"\n\x20\x08\x81\x02\x10\x00\x1a\x15FlowLimiterCalculator",
+            "a MediaPipe trace, a record of how long calculators took",
         ),
         ("a.tflite", "Gr\u00fc\u00dfe\n".encode(), "text"),
         ("a.tflite", PIXEL, "a PNG image"),
@@ -221,6 +248,51 @@ def test_what_is_known_to_be_something_else_is_named(name: str, data: bytes, wha
     found = identify(from_bytes(name, data))
     assert (found.kind, found.formats, found.nominated) == (FileKind.UNKNOWN, (), True)
     assert found.reason == f"named .{name.partition('.')[2]}, but it is {what}"
+
+
+class Counted(Numbered):
+    """Says in its sixth byte how long it is."""
+
+    def read(self, content: Content) -> Model:
+        if content.size_bytes != content.data[5]:
+            raise FormatError(f"{content.name}: cut off")
+        return super().read(content)
+
+
+PARTS = {"a.graph.part1": b"MODEL\x0c", "a.graph.part2": b"234", "a.graph.part3": b"567"}
+
+
+def test_parts_are_joined_where_the_first_is_no_model_by_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    use(monkeypatch, {"counted": Counted()})
+    found = identify(folder(PARTS, "a.graph.part1"))
+    assert (found.kind, found.formats, found.wrapping) == (FileKind.MODEL, ("counted",), "parts-3")
+    assert found.inner is not None
+    assert (found.inner.name, bytes(found.inner.data)) == ("a.graph", b"MODEL\x0c234567")
+    for name in ("a.graph.part2", "a.graph.part3"):
+        later = identify(folder(PARTS, name))
+        assert (later.kind, later.reason) == (FileKind.WEIGHTS, "part of a.graph.part1")
+        assert _identify.identify_head(name, PARTS[name], 3) is None
+    assert read_model(folder(PARTS, "a.graph.part1")).format == "numbered"
+
+
+@pytest.mark.parametrize(
+    ("files", "first"),
+    [
+        ({"a.graph.part1": b"MODEL\x0c"}, "a.graph.part1"),
+        ({"a.graph.part1": b"MODEL\x06", "a.graph.part2": b"234"}, "a.graph.part1"),
+        ({"a.graph.part1": b"MODEL\x0c", "a.graph.part2": b"23"}, "a.graph.part1"),
+        ({"a.graph.1": b"MODEL\x0c", "a.graph.2": b"234567"}, "a.graph.1"),
+        ({"a.graph.part1": b"MODEL\x0c", "a.graph.part3": b"234567"}, "a.graph.part1"),
+    ],
+)
+def test_what_only_looks_like_a_part_is_left_alone(
+    monkeypatch: pytest.MonkeyPatch, files: dict[str, bytes], first: str
+) -> None:
+    use(monkeypatch, {"counted": Counted()})
+    found = identify(folder(files, first))
+    assert (found.kind, found.wrapping) == (FileKind.MODEL, None)
 
 
 def test_an_lfs_pointer_tells_the_true_size() -> None:

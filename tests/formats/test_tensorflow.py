@@ -3,29 +3,39 @@
 import csv
 import json
 import os
+import zipfile
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gaugenn import api
 from gaugenn.analysis.shapes import infer_shapes
 from gaugenn.analysis.summary import summarise
-from gaugenn.content import from_bytes, open_file
-from gaugenn.errors import FormatError
-from gaugenn.formats import HEAD_BYTES, readers
+from gaugenn.content import Content, from_bytes, open_file
+from gaugenn.errors import FormatError, UnsupportedFormatError
+from gaugenn.formats import HEAD_BYTES, identify, readers
 from gaugenn.graph import GraphReference, Layout, Model, Node, TensorKind
+from gaugenn.records import FileKind
+from gaugenn.store import Study
 from tests.formats._protobuf_builder import block, number
 from tests.formats.samples import all_samples
 from tests.formats.samples_tensorflow import (
     FLOAT,
+    HEADER,
+    WEIGHTS,
+    checkpoint,
     classifier,
     constant,
+    entry,
     frozen,
     ints,
     node,
     shape,
     splat,
+    table,
     tensor,
     text,
 )
@@ -308,3 +318,148 @@ def test_only_tensorflow_files_are_claimed() -> None:
         return READER.sniff(path, open_file(Path(CORPUS) / path).head(HEAD_BYTES))
 
     assert [path for path in rows() if claimed(path)] == sorted(EXPLAINED)
+
+
+@pytest.mark.parametrize("name", ["saved-with-values", "meta-with-values"])
+def test_variables_have_the_values_of_the_checkpoint_beside(name: str) -> None:
+    found = SAMPLES[name]
+    model = READER.read(found.content())
+    weight = model.graphs[0].tensors["w"]
+    assert weight.array().tolist() == WEIGHTS.reshape(4, 3).tolist()
+    assert "weights-absent" not in model.notes
+    assert model.companions == tuple(sorted(found.neighbours))
+    assert {each.name for each in READER.companions(found.content())} == set(found.neighbours)
+
+
+def test_a_checkpoint_alone_is_its_values() -> None:
+    sample_ = next(each for each in all_samples() if each.format == "tensorflow_checkpoint")
+    model = readers()["tensorflow_checkpoint"].read(sample_.content())
+    assert model.notes == ("weights-only",)
+    assert model.companions == ("model.ckpt.data-00000-of-00001",)
+    tensors = model.graphs[0].tensors
+    assert tensors["w"].array().tolist() == WEIGHTS.reshape(4, 3).tolist()
+    assert tensors["step"].array() == 700
+
+
+def test_a_checkpoint_beside_its_graph_belongs_to_it() -> None:
+    names = {".meta": SAMPLES["meta"].data(), **checkpoint()}
+    files = {f"m.ckpt{suffix}": data for suffix, data in names.items()}
+
+    def file(name: str) -> Content | None:
+        return from_bytes(name, files[name], file) if name in files else None
+
+    for suffix in checkpoint():
+        content = file(f"m.ckpt{suffix}")
+        assert content is not None
+        found = identify(content)
+        assert (found.kind, found.formats[0]) == (FileKind.WEIGHTS, "tensorflow")
+
+
+def test_the_checkpoint_of_a_saved_model_is_no_model_of_its_own(tmp_path: Path) -> None:
+    found = SAMPLES["saved-with-values"]
+    app = tmp_path / "app.apk"
+    with zipfile.ZipFile(app, "w") as archive:
+        for name, data in found.neighbours.items():
+            archive.writestr(f"assets/m/{name}", data)
+        archive.writestr("assets/m/saved_model.pb", found.data())
+    api.scan([app], tmp_path / "s")
+    with Study(tmp_path / "s").connect() as connection:
+        rows = connection.execute("SELECT member, kind, model_sha256 FROM files").fetchall()
+        models = connection.execute("SELECT DISTINCT model_sha256 FROM model_files").fetchall()
+    kinds = {member.rpartition("/")[2]: kind for member, kind, _ in rows}
+    assert kinds == {
+        "saved_model.pb": FileKind.MODEL,
+        "variables.index": FileKind.WEIGHTS,
+        "variables.data-00000-of-00001": FileKind.WEIGHTS,
+    }
+    assert len(models) == 1
+    assert {owner for _, _, owner in rows} == {models[0][0]}
+
+
+def test_a_checkpoint_of_another_shape_gives_no_values() -> None:
+    files = {
+        "model.ckpt.index": table({"": HEADER, "w": entry(0, 3, 4)}),
+        "model.ckpt.data-00000-of-00001": bytes(48),
+    }
+    content = from_bytes(
+        "model.ckpt.meta",
+        SAMPLES["meta"].data(),
+        lambda name: from_bytes(name, files[name]) if name in files else None,
+    )
+    assert "weights-absent" in READER.read(content).notes
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda data: data[:-1], "no footer of a table at the end"),
+        (lambda data: data[-20:], "a table has 48 at least"),
+        (lambda data: data.replace(b"\0\x04", b"\x09\x04", 1), "an entry leaves its block"),
+    ],
+)
+def test_a_broken_table_is_a_format_error(change: Callable[[bytes], bytes], told: str) -> None:
+    reader = readers()["tensorflow_checkpoint"]
+    with pytest.raises(FormatError, match=told):
+        reader.read(from_bytes("m.index", change(checkpoint()[".index"])))
+
+
+def test_a_table_that_is_compressed_is_named_and_refused() -> None:
+    data = bytearray(checkpoint()[".index"])
+    end = data.index(b"\0\0\0\0\x01\0\0\0") + 8
+    data[end] = 1
+    with pytest.raises(UnsupportedFormatError, match="Snappy"):
+        readers()["tensorflow_checkpoint"].read(from_bytes("m.index", bytes(data)))
+
+
+@pytest.mark.parametrize(
+    ("made", "sizes"),
+    [
+        ([node("y", "Rsqrt", ["x"])], (1, 4, 6, 3)),
+        ([node("y", "Square", ["x"])], (1, 4, 6, 3)),
+        ([node("y", "ZerosLike", ["x"])], (1, 4, 6, 3)),
+        ([node("m", "Rsqrt", ["x"]), node("y", "SquaredDifference", ["x", "m"])], (1, 4, 6, 3)),
+        ([node("y", "FloorDiv", ["x", "x"])], (1, 4, 6, 3)),
+        ([node("y", "NotEqual", ["x", "x"])], (1, 4, 6, 3)),
+        ([node("y", "Pack", ["x", "x"], axis=number(3, 1))], (1, 2, 4, 6, 3)),
+        ([node("y", "Unpack", ["x"], axis=number(3, 2), num=number(3, 6))], (1, 4, 3)),
+        ([node("y", "Rank", ["x"])], ()),
+        (
+            [integers("a", 1, 2), node("y", "All", ["x", "a"], keep_dims=number(5, 1))],
+            (1, 1, 1, 3),
+        ),
+        ([integers("a", 1, 2), node("y", "Any", ["x", "a"])], (1, 3)),
+        ([integers("a", 1), node("y", "ReverseV2", ["x", "a"])], (1, 4, 6, 3)),
+        (
+            [
+                integers("b", 2, 2),
+                node("p", "Const", value=block(8, tensor(np.zeros((2, 2), int)))),
+                node("y", "SpaceToBatchND", ["x", "b", "p"]),
+            ],
+            (4, 2, 3, 3),
+        ),
+        (
+            [
+                integers("b", 0, 1, 0, 0),
+                integers("e", 1, 4, 6, 3),
+                integers("t", 1, 1, 1, 1),
+                node("y", "StridedSlice", ["x", "b", "e", "t"], shrink_axis_mask=number(3, 1)),
+            ],
+            (3, 6, 3),
+        ),
+        (
+            [
+                node("d", "Const", value=block(8, tensor(np.array(9)))),
+                node("y", "OneHot", ["x", "d"], axis=number(3, -1)),
+            ],
+            (1, 4, 6, 3, 9),
+        ),
+    ],
+)
+def test_operators_by_tensorflows_own_names_have_shapes_and_costs(
+    made: list[bytes], sizes: tuple[int, ...]
+) -> None:
+    model = graph(X, *made)
+    assert infer_shapes(model).shape("y") == sizes
+    record, layers = summarise(model, model_sha256="0" * 64, size_bytes=1)
+    assert record.uncounted_nodes == 0
+    assert all(layer.output_shape is not None for layer in layers)

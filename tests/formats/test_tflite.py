@@ -384,6 +384,13 @@ def test_the_converters_versions_are_metadata() -> None:
     assert metadata["converted_from"] == "Keras"
 
 
+def test_the_chip_that_a_model_was_compiled_for_is_metadata() -> None:
+    file = float_file()
+    stamp = b"Qualcomm".ljust(125, b"\0") + b"SM8650".ljust(125, b"\0")
+    file.more[6] = [{0: "LiteRtStamp", 1: ("u32", file.buffer(stamp))}]
+    assert read(file).metadata["compiled_for"] == "Qualcomm SM8650"
+
+
 def test_unreadable_metadata_does_not_spoil_the_model() -> None:
     file = float_file()
     file.more[6] = [{0: "TFLITE_METADATA", 1: ("u32", file.buffer(b"M001" * 4))}]

@@ -96,3 +96,21 @@ def test_inspecting_says_what_the_file_and_what_the_model_is(tmp_path: Path) -> 
     assert found.record is not None
     assert found.record.model_sha256 == SHA256
     assert found.as_json()["wrapping"] == "xor-0x5a"
+
+
+def test_a_mediapipe_bundle_has_its_models_counted_and_its_graph_told(tmp_path: Path) -> None:
+    graph = b'node {\n  calculator: "InferenceCalculator"\n  model_path: "face.onnx"\n}\n'
+    packages.package({"face.onnx": MODEL, "g.pbtxt": graph}, tmp_path / "b.zip")
+    bundle = tmp_path / "face.task"  # real ones begin with padding
+    bundle.write_bytes(bytes(2) + (tmp_path / "b.zip").read_bytes())
+    (tmp_path / "b.zip").unlink()
+    api.scan([bundle], tmp_path / "s")
+    with Study(tmp_path / "s").connect() as connection:
+        rows = connection.execute(
+            "SELECT member, kind, error FROM files ORDER BY member"
+        ).fetchall()
+    assert rows[0] == ("face.onnx", FileKind.MODEL, None)
+    assert rows[1][:2] == ("g.pbtxt", FileKind.UNKNOWN)
+    assert rows[1][2].endswith(
+        "a MediaPipe graph of 1 calculators: InferenceCalculator; it names face.onnx"
+    )

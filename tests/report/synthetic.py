@@ -9,9 +9,12 @@ from pathlib import Path
 
 from gaugenn.graph import DataType
 from gaugenn.records import (
+    Agreement,
     App,
     AppFile,
     AppRef,
+    BuildStatus,
+    BuiltFile,
     Crawl,
     Download,
     ElementShare,
@@ -28,16 +31,19 @@ from gaugenn.records import (
     Modality,
     ModelFile,
     ModelRecord,
+    OperatorTiming,
     OutputStatistics,
     PackageKind,
     Precision,
     Processor,
+    ProfileMethod,
     QuantizationScheme,
     Run,
     RunStatus,
     Task,
     TensorInfo,
     Timings,
+    ZooBuild,
     digest,
 )
 from gaugenn.store import Record, Study
@@ -65,6 +71,10 @@ class PlantedModel:
     uncounted: int = 0
     weights: tuple[str, ...] = ()
     """Names of each node's weights, for lineage; equal names are equal weights."""
+    values: tuple[str, ...] = ()
+    """The same for their values, which another format may hold, too."""
+    scheme: QuantizationScheme | None = None
+    """The quantisation scheme where it does not follow from the weights' element type."""
 
     @property
     def sha256(self) -> str:
@@ -144,6 +154,7 @@ MODELS = (
         operators=_CLASSIFIER,
         architecture="mobilenet_v2.tflite",
         weights=("a", "b", "c", "d", "e", "f", "g", "pets"),
+        scheme=QuantizationScheme.WEIGHT_ONLY,
     ),
     PlantedModel(
         name="mobilenet_v2_int8.tflite",
@@ -166,6 +177,8 @@ MODELS = (
         ),
         operators=_CLASSIFIER,
         weights_dtype="float16",
+        weights=("i", "j"),
+        values=("i", "j"),
     ),
     PlantedModel(
         name="yolo.param",
@@ -183,6 +196,8 @@ MODELS = (
         macs=95_000_000,
         places=(("bank", "assets/id/liveness.param"),),
         operators=_DETECTOR,
+        weights=("k", "l"),
+        values=("i", "j"),
     ),
     PlantedModel(
         name="encoder.onnx",
@@ -318,13 +333,72 @@ FAILURES = (
 )
 
 
+ACCEPTED_BUILD = ZooBuild(
+    build_sha256=sha("build"),
+    model="ds_cnn",
+    format="onnx",
+    variant="fp32",
+    status=BuildStatus.ACCEPTED,
+    reason=None,
+    definition_sha256=sha("definition"),
+    weights_sha256=None,
+    seed=0,
+    exporter="torch.onnx",
+    packages=("torch==2",),
+    built_at="2026-01-01T00:00:00+00:00",
+    wall_s=1.0,
+    peak_memory_bytes=None,
+    files=(BuiltFile(name="ds_cnn_fp32.onnx", sha256=sha("ds_cnn_fp32.onnx"), size_bytes=1),),
+    agreements=(
+        Agreement(
+            library="onnxruntime",
+            version="1",
+            cosine=0.999999,
+            maximum_relative_error=2e-7,
+            reason=None,
+        ),
+    ),
+)
+BUILDS = (
+    ACCEPTED_BUILD,
+    replace(
+        ACCEPTED_BUILD,
+        build_sha256=sha("refused build"),
+        variant="int8",
+        status=BuildStatus.REFUSED,
+        reason="the converter has no kernel",
+        files=(),
+        agreements=(),
+    ),
+)
+"""A reference model that agrees and was not run, and a variant of it that could not be made."""
+
+
 def study(path: Path) -> Study:
     """The planted study."""
     found = Study.create(path)
     found.write([*app_rows(), *(row for model in MODELS for row in model_rows(model))])
-    found.write([ENVIRONMENT, *job_rows(), *FAILURES])
+    profiled = job("mobilenet_v2.tflite", "litert").job_sha256
+    timings = operator_rows(profiled, (("CONV_2D", 4.0), ("ADD", 1.0), ("FULLY_CONNECTED", 2.0)))
+    found.write([ENVIRONMENT, *job_rows(), *FAILURES, *BUILDS, *timings])
     found.write(snapshot_rows())
     return found
+
+
+def operator_rows(job_sha256: str, times_ms: tuple[tuple[str, float], ...]) -> list[Record]:
+    """A profile of three inferences, whose medians are the given times."""
+    return [
+        OperatorTiming(
+            job_sha256=job_sha256,
+            position=position,
+            name=f"node {position}",
+            operator=operator,
+            kernel="",
+            durations_s=(time_ms / 1e3, 0.9 * time_ms / 1e3, 9 * time_ms / 1e3),
+            method=ProfileMethod.PROFILER,
+        )
+        for position, (operator, time_ms) in enumerate(times_ms)
+    ]
 
 
 def snapshot_rows() -> list[Record]:
@@ -466,7 +540,7 @@ def model_rows(model: PlantedModel) -> list[Record]:
             uncounted_nodes=model.uncounted,
             architecture_sha256=model.architecture_sha256,
             weights_sha256=sha(f"weights {model.name}"),
-            quantization=QUANTIZATION.get(model.weights_dtype),
+            quantization=model.scheme or QUANTIZATION.get(model.weights_dtype),
             quantization_granularities=("per_axis",) if model.weights_dtype == "int8" else (),
             weight_elements=(
                 ElementShare(
@@ -519,6 +593,9 @@ def model_rows(model: PlantedModel) -> list[Record]:
             output_bytes=1568,
             weights_sha256=sha(f"layer {model.weights[position]}")
             if position < len(model.weights)
+            else None,
+            weights_values_sha256=sha(f"values {model.values[position]}")
+            if position < len(model.values)
             else None,
         )
         for position, (operator, source) in enumerate(nodes)

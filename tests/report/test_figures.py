@@ -14,7 +14,18 @@ import synthetic
 
 from gaugenn import report
 from gaugenn.errors import UsageError
-from gaugenn.records import AppFile, JobRecord, LayerClass, ModelFile, Processor, RunStatus
+from gaugenn.records import (
+    AppFile,
+    FileKind,
+    JobRecord,
+    LayerClass,
+    LayerRecord,
+    ModelFile,
+    ModelRecord,
+    Processor,
+    QuantizationScheme,
+    RunStatus,
+)
 from gaugenn.report import ExportFormat, Figure
 from gaugenn.report._frame import Frame, load
 from gaugenn.report._table import Table
@@ -79,7 +90,7 @@ def test_places_on_the_page_are_unique_and_follow_the_sections() -> None:
     assert sections == sorted(sections)
 
 
-@EACH
+@pytest.mark.parametrize("name", [n for n in FIGURES if n != "history"])  # has a test of its own
 def test_a_planted_study_gives_rows_and_a_caption_with_n(
     study: Study, headline: report.Summary, name: str
 ) -> None:
@@ -203,6 +214,75 @@ def test_fine_tuned_siblings_share_their_trained_layers(study: Study) -> None:
     assert row[2:] == (7, 8, 8)
     text = next(iter(texts_of(study, "fine_tuned")))
     assert text["Shared, %"] == "87.5"
+
+
+def planted_model(number: int, form: str, scheme: QuantizationScheme, build: str) -> ModelRecord:
+    return ModelRecord(
+        model_sha256=f"{number:064x}",
+        kind=FileKind.MODEL,
+        format=form,
+        size_bytes=9,
+        architecture_sha256=synthetic.sha(build),
+        weights_sha256=synthetic.sha(f"{number} {build}"),
+        quantization=scheme,
+    )
+
+
+def planted_layer(number: int, position: int, values: str, parameters: int = 99) -> LayerRecord:
+    return LayerRecord(
+        model_sha256=f"{number:064x}",
+        graph=0,
+        position=position,
+        name="",
+        operator="Conv",
+        source_operator="Conv",
+        macs=1,
+        flops=2,
+        elementwise_operations=0,
+        parameters=parameters,
+        weights_bytes=4 * parameters,
+        output_shape=(1,),
+        output_bytes=4,
+        weights_sha256=synthetic.sha(f"{number} {position}"),
+        weights_values_sha256=synthetic.sha(values),
+    )
+
+
+@pytest.fixture
+def converted(tmp_path: Path) -> Study:
+    """A network in two formats, quantised in a third file; and one that shares only a tiny layer."""
+    made = Study.create(tmp_path / "s")
+    floats, integers = QuantizationScheme.NONE, QuantizationScheme.QDQ
+    made.write(
+        [
+            planted_model(1, "tflite", floats, "a"),
+            planted_model(2, "onnx", floats, "b"),
+            planted_model(3, "tflite", integers, "a"),
+            planted_model(4, "ncnn", floats, "c"),
+            *(planted_layer(number, at, f"v{at}") for number in (1, 2) for at in range(4)),
+            planted_layer(2, 4, "only here"),
+            planted_layer(1, 5, "a mean", parameters=15),
+            planted_layer(4, 0, "a mean", parameters=15),
+            *(planted_layer(3, at, f"q{at}") for at in range(4)),
+        ]
+    )
+    return made
+
+
+def test_copies_hold_the_same_values_in_another_format(converted: Study) -> None:
+    rows = rows_of(
+        converted, "copies", "first", "second", "shared_layers", "first_layers", "second_layers"
+    )
+    assert rows == [(f"{1:064x}", f"{2:064x}", 4, 4, 5)]
+    (text,) = texts_of(converted, "copies")
+    assert (text["Format"], text["Copy's format"], text["Shared, %"]) == ("tflite", "onnx", "80.0")
+    assert rows_of(converted, "fine_tuned", "first") == []
+
+
+def test_twins_are_one_architecture_under_two_schemes(converted: Study) -> None:
+    assert rows_of(converted, "twins", "architecture_sha256", "models", "schemes") == [
+        (synthetic.sha("a"), 2, ["none", "qdq"])
+    ]
 
 
 def test_the_cost_scatter_holds_each_model_of_known_cost(study: Study) -> None:
@@ -447,3 +527,57 @@ def test_a_figure_that_cannot_be_written_says_why(study: Study, empty: Study) ->
 def test_the_query_is_a_single_select(name: str) -> None:
     statements = duckdb.extract_statements(FIGURES[name].query)
     assert [statement.type.name for statement in statements] == ["SELECT"]
+
+
+def test_a_reference_model_says_whether_it_ran_and_why_a_variant_is_missing(study: Study) -> None:
+    rows = texts_of(study, "reference_models")
+    by_precision = {r["Precision"]: r for r in rows}
+    outcomes = {precision: row["Outcome"] for precision, row in by_precision.items()}
+    assert outcomes == {"fp32": "not measured", "int8": "no file"}
+    assert by_precision["int8"]["Why not"] == "the converter has no kernel"
+    assert by_precision["fp32"]["Cosine"] == "0.999999"
+    assert by_precision["fp32"]["Relative error"] == "2.0e-07"
+
+
+def test_the_best_library_for_every_part_is_computed_from_the_planted_profiles(
+    tmp_path: Path,
+) -> None:
+    made = synthetic.study(tmp_path / "two")
+    other = replace(synthetic.job("mobilenet_v2.tflite", "litert"), engine="tflite_runtime")
+    record = JobRecord(job_sha256=other.job_sha256, job=other, launches=1)
+    times = (("CONV_2D", 2.0), ("FULLY_CONNECTED", 9.0))
+    made.write([record, *synthetic.operator_rows(other.job_sha256, times)])
+    (row,) = frame_of(made, "operator_oracle").rows.to_pylist()
+    assert row["name"] == "mobilenet_v2.tflite"
+    assert row["single"].startswith("litert ")
+    assert (row["stretches"], row["threads"]) == (2, 1)
+    assert row["single_s"] == pytest.approx(0.007)
+    assert row["oracle_s"] == pytest.approx(0.004)
+    assert row["gain"] == pytest.approx(7 / 4)
+    assert sorted(line.split(" ")[0] for line in row["libraries"].split("\n")) == [
+        "litert",
+        "tflite_runtime",
+    ]
+
+
+def test_a_step_between_releases_is_found_in_their_order(tmp_path: Path) -> None:
+    made = synthetic.study(tmp_path / "releases")
+    planted = synthetic.job("encoder.onnx", "onnxruntime")
+    for version, level_ms in (
+        ("1.9.0", 50.0),
+        ("1.10.0", 50.0),
+        ("1.11.0", 89.0),
+        ("1.12.1", 89.0),
+    ):
+        other = replace(planted, engine_version=version)
+        launches = [synthetic.good_launch(other, n, (level_ms + 0.2 * n) / 1e3) for n in range(5)]
+        made.write([JobRecord(job_sha256=other.job_sha256, job=other, launches=5), *launches])
+    frame = frame_of(made, "history")
+    versions, steps = frame.labels("engine_version"), frame.labels("step")
+    planted_latest = planted.engine_version
+    assert versions == ["1.9.0", "1.10.0", "1.11.0", "1.12.1", planted_latest]
+    assert steps[:4] == ["", "", "+77 %", ""]
+    figure = FIGURES["history"]
+    assert figure.chart(frame) is not None
+    assert figure.table(frame) is not None
+    assert figure.caption(frame, report.summary(made)).startswith("n = 5 releases")

@@ -4,6 +4,8 @@ import multiprocessing
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -189,24 +191,33 @@ def test_an_incomplete_batch_in_the_journal_is_dropped(tmp_path: Path) -> None:
         assert connection.execute("SELECT count(*) FROM apps").fetchone() == (0,)
 
 
-def _write_for_ever(path: Path) -> None:
-    study = Study(path)
-    number = 0
-    while True:
-        study.write([_app(number), _file(number), _file(number, "b")])
-        number += 1
+_WRITE_FOR_EVER = """
+import itertools, sys
+from pathlib import Path
+from gaugenn.records import App, AppFile, FileKind, PackageKind
+from gaugenn.store import Study
+study = Study(Path(sys.argv[1]))
+for number in itertools.count():
+    name = f"{number:064x}"
+    app = App(path=name, app_sha256=name, size_bytes=1, modified_ns=1, kind=PackageKind.APK)
+    files = [
+        AppFile(app_sha256=name, member=member, size_bytes=1, sha256=None, kind=FileKind.UNKNOWN)
+        for member in "ab"
+    ]
+    study.write([app, *files])
+"""
 
 
 @pytest.mark.parametrize("seed", range(6))
 def test_a_killed_writer_leaves_only_whole_batches(tmp_path: Path, seed: int) -> None:
     path = tmp_path / "s"
     Study.create(path)
-    process = multiprocessing.get_context("fork").Process(target=_write_for_ever, args=(path,))
-    process.start()
-    time.sleep(0.15 + 0.031 * seed)
-    assert process.pid
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
+    # A process of its own, no fork: Arrow's threads do not survive one.
+    with subprocess.Popen([sys.executable, "-c", _WRITE_FOR_EVER, str(path)]) as process:
+        while process.poll() is None and not list(path.glob("tables/apps/*.parquet")):
+            time.sleep(0.001)
+        time.sleep(0.031 * seed)
+        process.kill()
     study = Study(path)
     with study.exclusive(), study.connect() as connection:
         row = connection.execute(

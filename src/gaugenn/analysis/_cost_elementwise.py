@@ -15,6 +15,7 @@ from gaugenn.analysis._node_view import (
     UnknownShapeError,
     elements,
     kind_of,
+    source_kind,
 )
 from gaugenn.analysis._operation_counts import (
     FREE,
@@ -70,7 +71,8 @@ def is_known(node: Node) -> bool:
     if kind:
         return any(kind in table for table in (*tables, PRODUCTS, CONVOLUTION_WEIGHTS))
     tables = (SOURCE_FREE, SOURCE_PER_OUTPUT, SOURCE_PER_INPUT, _SOURCE_SPECIAL)
-    return not node.domain and any(node.source_operator in table for table in tables)
+    name = source_kind(node)
+    return not node.domain and any(name in table for table in tables)
 
 
 def _first(outputs: Sequence[Shape | None]) -> int:
@@ -104,7 +106,7 @@ def _own(view: NodeView, outputs: Sequence[Shape | None]) -> int | None:
 
 
 def _own_source(view: NodeView, outputs: Sequence[Shape | None]) -> int | None:
-    name = view.node.source_operator
+    name = source_kind(view.node)
     if view.node.domain:
         return None
     if name in SOURCE_FREE:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gaugenn.analysis._node_view import elements, kind_of
+from gaugenn.analysis._node_view import elements, kind_of, source_kind
 from gaugenn.analysis._order import execution_order
 from gaugenn.analysis.shapes import Frame
 from gaugenn.graph import Graph, Model, Node
@@ -115,7 +115,7 @@ class _Buffers:
 
     def _shared(self, node: Node, position: int, name: str) -> int | None:
         """The input's piece of memory that an output can take over."""
-        operator = kind_of(node) or node.source_operator
+        operator = kind_of(node) or source_kind(node)
         if name != node.outputs[0] and operator != "Identity":
             return None
         if operator in _VIEWS:

@@ -31,6 +31,49 @@ def kind_of(node: Node) -> str:
     return node.source_operator
 
 
+_TENSORFLOW_NAMES = {
+    "All": "REDUCE_ALL",
+    "Any": "REDUCE_ANY",
+    "BatchToSpaceND": "BATCH_TO_SPACE_ND",
+    "Bucketize": "BUCKETIZE",
+    "FakeQuantWithMinMaxArgs": "FAKE_QUANT",
+    "FakeQuantWithMinMaxVars": "FAKE_QUANT",
+    "FakeQuantWithMinMaxVarsPerChannel": "FAKE_QUANT",
+    "FloorDiv": "FLOOR_DIV",
+    "FloorMod": "FLOOR_MOD",
+    "NotEqual": "NOT_EQUAL",
+    "OneHot": "ONE_HOT",
+    "OnesLike": "ZEROS_LIKE",
+    "Pack": "PACK",
+    "QuantizeV2": "QUANTIZE",
+    "Rank": "RANK",
+    "ReverseSequence": "REVERSE_SEQUENCE",
+    "ReverseV2": "REVERSE_V2",
+    "Rsqrt": "RSQRT",
+    "SegmentSum": "SEGMENT_SUM",
+    "Select": "SELECT",
+    "SelectV2": "SELECT",
+    "SpaceToBatchND": "SPACE_TO_BATCH_ND",
+    "Square": "SQUARE",
+    "SquaredDifference": "SQUARED_DIFFERENCE",
+    "StridedSlice": "STRIDED_SLICE",
+    "Unpack": "UNPACK",
+    "ZerosLike": "ZEROS_LIKE",
+}
+"""TensorFlow's operators by the names that TensorFlow Lite gives to the same.
+
+**Source:** https://github.com/tensorflow/tensorflow/blob/master/tensorflow/compiler/mlir/lite/ir/
+tfl_ops.td (what each is converted from)
+"""
+
+
+def source_kind(node: Node) -> str:
+    """The name under which rules know a node without an ONNX operator: what its file says, or the
+    name that TensorFlow Lite has for it.
+    """
+    return _TENSORFLOW_NAMES.get(node.source_operator, node.source_operator)
+
+
 class UnknownShapeError(Exception):
     """A rule lacks something it needs. Never leaves the package."""
 

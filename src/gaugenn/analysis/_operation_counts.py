@@ -108,6 +108,7 @@ SOURCE_PER_OUTPUT: dict[str, int] = {
         """
         FLOOR_DIV FLOOR_MOD RELU_0_TO_1 RSQRT SQUARED_DIFFERENCE STABLEHLO_CLAMP STABLEHLO_RSQRT
         Rsqrt SquaredDifference rcbrt rsqrt scale
+        XNNReciprocalSquareRoot
         """.split(),  # noqa: SIM905
         2,
     ),
@@ -147,7 +148,7 @@ SOURCE_FREE = frozenset(
     STABLEHLO_DYNAMIC_UPDATE_SLICE STABLEHLO_GATHER STABLEHLO_IOTA STABLEHLO_PAD STABLEHLO_RESHAPE
     STABLEHLO_RNG_BIT_GENERATOR STABLEHLO_SLICE STABLEHLO_TRANSPOSE
     Cast CopyTo Crop Dequantize Diag Flip Fold Noop Padding Permute PriorBox Quantize Reorg Requantize
-    ShuffleChannel Slice Tile Unfold
+    ShuffleChannel Slice Tile Unfold XNNConvert
     ChannelShuffle shuffle_channel
     """.split()  # noqa: SIM905
 )

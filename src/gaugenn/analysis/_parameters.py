@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from gaugenn.analysis._node_view import kind_of
+from gaugenn.analysis._node_view import kind_of, source_kind
 from gaugenn.analysis._shapes_matrix import BLOCKWISE
 from gaugenn.analysis.shapes import Frame
 from gaugenn.graph import DataType, Graph, Model, Node, Tensor, TensorKind
@@ -178,7 +178,7 @@ def _is_weight(node: Node, kind: str, position: int, tensor: Tensor) -> bool:
         )
         return quantized or _INTEGER_BIAS.get(kind) == position
     if tensor.elements == 1:
-        return (kind or node.source_operator) not in _ARITHMETIC
+        return (kind or source_kind(node)) not in _ARITHMETIC
     return True
 
 

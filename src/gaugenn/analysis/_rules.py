@@ -8,7 +8,7 @@ from gaugenn.analysis import (
     _shapes_source,
     _shapes_spatial,
 )
-from gaugenn.analysis._node_view import Rule, kind_of
+from gaugenn.analysis._node_view import Rule, kind_of, source_kind
 from gaugenn.graph import Node
 
 OPERATOR_RULES: dict[str, Rule] = {
@@ -26,4 +26,4 @@ def rule_of(node: Node) -> Rule | None:
     kind = kind_of(node)
     if kind:
         return OPERATOR_RULES.get(kind)
-    return None if node.domain else _shapes_source.RULES.get(node.source_operator)
+    return None if node.domain else _shapes_source.RULES.get(source_kind(node))

@@ -21,7 +21,7 @@ _SAME = """
     STABLEHLO_CBRT STABLEHLO_CONVERT STABLEHLO_RSQRT STABLEHLO_SCATTER STABLEHLO_DYNAMIC_UPDATE_SLICE
     STABLEHLO_SORT STABLEHLO_CLAMP
     Cast CopyTo Dequantize Exp Flip LRN Log MVN Noop Normalize Power Quantize Requantize ShuffleChannel
-    Threshold UnaryOp
+    Threshold UnaryOp XNNConvert XNNReciprocalSquareRoot
     ChannelShuffle FakeQuantize L2Normalization NormalizeL2 Rsqrt Scale Sqr
     pow rsqrt scale shuffle_channel square
     _div_scalar _maximum_scalar _minimum_scalar _minus_scalar _mul_scalar _plus_scalar _power_scalar
@@ -196,8 +196,9 @@ RULES: dict[str, Rule] = {
     "GLU": _halved,
     "MultiHeadAttention": _multi_head,
 }
-"""Rules by source operator: TensorFlow Lite's in capitals, ncnn's, OpenVINO's, Caffe2's and Arm NN's in
-camel case, Paddle's and MXNet's in small letters.
+"""Rules by source operator: TensorFlow Lite's in capitals (TensorFlow's under the same names, see
+`_node_view.source_kind`), ncnn's, OpenVINO's, Caffe2's and Arm NN's in camel case, Paddle's and MXNet's
+in small letters.
 
 **Source:** https://github.com/google-ai-edge/LiteRT/tree/main/tflite/kernels and
 https://github.com/Tencent/ncnn/blob/master/docs/developer-guide/operators.md

@@ -8,7 +8,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from gaugenn.analysis._node_view import NodeView, Shape, UnknownShapeError, Value, elements, wrap
+from gaugenn.analysis._node_view import (
+    NodeView,
+    Shape,
+    UnknownShapeError,
+    Value,
+    elements,
+    source_kind,
+    wrap,
+)
 from gaugenn.analysis._shapes_movement import (
     padding_of,
     permutation,
@@ -103,7 +111,7 @@ def fold(view: NodeView, shapes: tuple[Shape | None, ...]) -> tuple[Value | None
     """
     if not shapes or any(s is not None and elements(s) > MAXIMUM_ELEMENTS for s in shapes):
         return (None,) * len(shapes)
-    name = view.kind or _SOURCE_NAMES.get(view.node.source_operator, "")
+    name = view.kind or _SOURCE_NAMES.get(source_kind(view.node), "")
     try:
         if name == "Split":
             axis, sizes = split_sizes(view)

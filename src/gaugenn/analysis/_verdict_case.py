@@ -1,10 +1,17 @@
 """What a verdict is given on."""
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gaugenn.records import Environment, Job, Run, RunStatus, Timings, TimingSemantics
+from gaugenn.records import (
+    Environment,
+    Job,
+    OutputStatistics,
+    Run,
+    RunStatus,
+    Timings,
+    TimingSemantics,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +26,8 @@ class Case:
         macs: multiply-accumulates of one inference at the job's shapes, if known and not a bound.
         launches: how many were asked for; as many as there are by default.
         precision: half-width of the interval that was asked for.
+        others: outputs of other jobs that ran the same model on the same input.
+        imported: whether somebody else measured it.
     """
 
     job: Job
@@ -28,17 +37,22 @@ class Case:
     macs: int | None = None
     launches: int = 0
     precision: float | None = None
+    others: Sequence[Sequence[OutputStatistics]] = ()
+    imported: bool = False
 
     @property
     def measured(self) -> list[Timings]:
-        """Timings of the launches that ended well and have steady samples."""
+        """Timings of the launches that ended well and have a latency."""
         return [
             run.timings
             for run in self.runs
-            if run.status is RunStatus.OK and run.timings is not None and run.timings.steady_s
+            if run.status is RunStatus.OK
+            and run.timings is not None
+            and run.timings.latency_s is not None
         ]
 
     @property
     def medians_s(self) -> list[float]:
-        """Median steady latency of each launch."""
-        return [statistics.median(timings.steady_s) for timings in self.measured]
+        """Latency of each launch: the median of its samples, or its aggregate."""
+        latencies = (timings.latency_s for timings in self.measured)
+        return [latency for latency in latencies if latency is not None]

@@ -13,7 +13,7 @@ from gaugenn.analysis._calls import Role
 from gaugenn.analysis._cost_elementwise import elementwise_operations, is_known
 from gaugenn.analysis._cost_matrix import FORMULAS, SOURCE_FORMULAS
 from gaugenn.analysis._memory import activation_peak_bytes, tensor_bytes
-from gaugenn.analysis._node_view import NodeView, Shape, UnknownShapeError
+from gaugenn.analysis._node_view import NodeView, Shape, UnknownShapeError, source_kind
 from gaugenn.analysis._parameters import Weight, WeightFinder, attribute_weights
 from gaugenn.analysis.shapes import Frame, InferredShapes, view_of
 from gaugenn.errors import FormatError
@@ -212,7 +212,7 @@ def _macs(view: NodeView, outputs: Sequence[Shape | None]) -> int | None:
     kind = view.kind
     formula = FORMULAS.get(kind)
     if not kind and not view.node.domain:
-        formula = SOURCE_FORMULAS.get(view.node.source_operator)
+        formula = SOURCE_FORMULAS.get(source_kind(view.node))
     if formula is None:
         return 0 if is_known(view.node) else None
     try:

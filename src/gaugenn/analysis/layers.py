@@ -10,7 +10,7 @@ by the softmax next to it.
 from collections import defaultdict
 from collections.abc import Iterator
 
-from gaugenn.analysis._node_view import kind_of
+from gaugenn.analysis._node_view import kind_of, source_kind
 from gaugenn.analysis.shapes import Frame, InferredShapes
 from gaugenn.graph import Graph, Layout, Model, Node
 from gaugenn.records import LayerClass
@@ -91,7 +91,7 @@ _SOURCE_TABLE: dict[LayerClass, str] = {
         L2_POOL_2D REDUCE_ALL REDUCE_ANY STABLEHLO_REDUCE STABLEHLO_REDUCE_WINDOW SPP
         StatisticsPooling ROIPooling PSROIPooling ROIAlign MaxPoolingWithArgmax2D MaxUnpooling2D
     """,
-    LayerClass.NORMALISATION: "L2_NORMALIZATION LRN MVN Normalize",
+    LayerClass.NORMALISATION: "L2_NORMALIZATION LRN MVN Normalize L2Normalization NormalizeL2",
     LayerClass.ATTENTION: "MultiHeadAttention SDPA RotaryEmbed",
     LayerClass.RECURRENT: """
         BIDIRECTIONAL_SEQUENCE_LSTM BIDIRECTIONAL_SEQUENCE_RNN UNIDIRECTIONAL_SEQUENCE_LSTM
@@ -104,8 +104,13 @@ _SOURCE_TABLE: dict[LayerClass, str] = {
         ATAN2 BinaryOp BITWISE_XOR COMPLEX_ABS Eltwise Exp FLOOR_DIV FLOOR_MOD Log NOT_EQUAL Power
         RIGHT_SHIFT ROUND RSQRT SELECT SELECT_V2 SIGN SQUARE SQUARED_DIFFERENCE STABLEHLO_CBRT
         STABLEHLO_REMAINDER STABLEHLO_RSQRT STABLEHLO_SELECT STABLEHLO_SHIFT_LEFT UnaryOp
+        Scale Sqr XNNReciprocalSquareRoot pow rcbrt rsqrt scale square _div_scalar _maximum_scalar
+        _minimum_scalar _minus_scalar _mul_scalar _plus_scalar _power_scalar _rdiv_scalar
+        _rminus_scalar
     """,
-    LayerClass.QUANTISATION: "QUANTIZE DEQUANTIZE FAKE_QUANT Quantize Dequantize Requantize BUCKETIZE",
+    LayerClass.QUANTISATION: """
+        QUANTIZE DEQUANTIZE FAKE_QUANT FakeQuantize Quantize Dequantize Requantize BUCKETIZE
+    """,
     LayerClass.DATA_MOVEMENT: """
         ASSIGN_VARIABLE READ_VARIABLE VAR_HANDLE BATCH_TO_SPACE_ND SPACE_TO_BATCH_ND Cast CopyTo
         DENSIFY DYNAMIC_UPDATE_SLICE Flip GATHER HASHTABLE HASHTABLE_SIZE HASHTABLE_FIND
@@ -113,6 +118,7 @@ _SOURCE_TABLE: dict[LayerClass, str] = {
         REVERSE_V2 SLICE STRIDED_SLICE STABLEHLO_CONVERT STABLEHLO_DYNAMIC_UPDATE_SLICE
         STABLEHLO_SCATTER STABLEHLO_GATHER UNPACK ZEROS_LIKE ShuffleChannel Crop CropAndResize
         Input Split Packing Reorg ConvertTensor SPARSE_TO_DENSE FlexRaggedTensorToTensor
+        ChannelShuffle shuffle_channel XNNConvert
     """,
     LayerClass.CONTROL_FLOW: "WHILE IF CALL CALL_ONCE STABLEHLO_WHILE STABLEHLO_CASE",
     LayerClass.POST_PROCESSING: """
@@ -159,7 +165,7 @@ def _plain(node: Node) -> LayerClass:
     kind = kind_of(node)
     if kind:
         return _CLASSES.get(kind, LayerClass.OTHER)
-    return _SOURCE_CLASSES.get(node.source_operator, LayerClass.OTHER)
+    return _SOURCE_CLASSES.get(source_kind(node), LayerClass.OTHER)
 
 
 def _refined(

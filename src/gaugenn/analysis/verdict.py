@@ -6,18 +6,21 @@ invalid ones are kept but never summed up. Thresholds are the method's, not the 
 
 import math
 import statistics
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import combinations
 
 from gaugenn.analysis import _verdict_conditions as conditions
 from gaugenn.analysis._verdict_case import Case
+from gaugenn.analysis.agreement import outputs_agree
 from gaugenn.analysis.statistics import estimate, is_bimodal
 from gaugenn.records import (
     Environment,
+    Job,
     JobRecord,
     ModelRecord,
+    OutputStatistics,
     Precision,
     Processor,
     Run,
@@ -87,24 +90,61 @@ def verdicts(
 ) -> dict[str, Verdict]:
     """The verdict on every job that has a run, by its digest; see `counted`."""
     places = {environment.environment_sha256: environment for environment in environments}
-    macs = {m.model_sha256: m.macs for m in models if not m.uncounted_nodes}
+    counts = {m.model_sha256: m for m in models if not m.uncounted_nodes}
     launches = counted(runs)
+    outputs = _first_outputs(launches)
+    jobs = list(jobs)
+    alike: dict[tuple[str, str | None], dict[str, Outputs]] = {}
+    for record in jobs:
+        if record.job_sha256 in outputs:
+            fed, made_of_it = outputs[record.job_sha256]
+            group = alike.setdefault((record.job.model_sha256, fed), {})
+            group[record.job_sha256] = made_of_it
     found: dict[str, Verdict] = {}
     for record in jobs:
         made = launches.get(record.job_sha256)
         if made:
-            shaped = record.job.input_shapes
+            fed, _ = outputs.get(record.job_sha256, (None, ()))
+            group = alike.get((record.job.model_sha256, fed), {})
             case = Case(
                 job=record.job,
                 runs=made,
                 semantics=record.timing_semantics,
                 environment=places.get(made[-1].environment_sha256),
-                macs=None if shaped else macs.get(record.job.model_sha256),
+                macs=_macs(record.job, counts.get(record.job.model_sha256)),
                 launches=record.launches,
                 precision=record.precision,
+                others=[o for job, o in group.items() if job != record.job_sha256],
+                imported=record.imported is not None,
             )
             found[record.job_sha256] = verdict(case)
     return found
+
+
+Outputs = Sequence[OutputStatistics]
+
+
+def _first_outputs(
+    launches: Mapping[str, Sequence[Run]],
+) -> dict[str, tuple[str | None, Outputs]]:
+    """What the first good launch of each job was fed, by digest, and what came out."""
+    found: dict[str, tuple[str | None, Outputs]] = {}
+    for job, runs in launches.items():
+        for run in runs:
+            timings = run.timings
+            if run.status is RunStatus.OK and timings is not None and timings.latency_s is not None:
+                found[job] = (timings.input_sha256, timings.outputs)
+                break
+    return found
+
+
+def _macs(job: Job, model: ModelRecord | None) -> int | None:
+    """Those of the file, where the job gives no input another size than the file does."""
+    if model is None:
+        return None
+    stated = {tensor.name: tensor.shape for tensor in model.inputs}
+    same = all(stated.get(i.name) == tuple(map(str, i.shape)) for i in job.input_shapes)
+    return model.macs if same else None
 
 
 def counted(runs: Iterable[Run]) -> dict[str, list[Run]]:
@@ -139,6 +179,24 @@ def _outputs_differ(case: Case) -> bool:
             if abs(one.mean - two.mean) > OUTPUT_TOLERANCE * extent:
                 return True
     return False
+
+
+def _disagreements(case: Case) -> list[Outputs]:
+    """Outputs of other jobs that this one's do not agree with."""
+    mine = case.measured[0].outputs
+    return [other for other in case.others if outputs_agree(mine, other) is False]
+
+
+def _contradicted(case: Case) -> bool:
+    """No other job agrees, and at least two of them agree with each other."""
+    against = _disagreements(case)
+    if len(against) < len(case.others):
+        return False
+    return any(outputs_agree(one, two) for one, two in combinations(against, 2))
+
+
+def _disputed(case: Case) -> bool:
+    return bool(_disagreements(case)) and not _contradicted(case)
 
 
 def _impossible_speed(case: Case) -> bool:
@@ -203,14 +261,14 @@ def _drift(case: Case) -> bool:
 
 
 def _bimodal(case: Case) -> bool:
-    return any(is_bimodal(timings.steady_s) for timings in case.measured)
+    return any(t.steady_s and is_bimodal(t.steady_s) for t in case.measured)
 
 
 def _clock_coarse(case: Case) -> bool:
     return any(
         timings.timer_resolution_s is not None
-        and statistics.median(timings.steady_s) < CLOCK_STEPS_WANTED * timings.timer_resolution_s
-        for timings in case.measured
+        and latency_s < CLOCK_STEPS_WANTED * timings.timer_resolution_s
+        for timings, latency_s in zip(case.measured, case.medians_s, strict=True)
     )
 
 
@@ -219,7 +277,8 @@ def _not_finite(case: Case) -> bool:
 
 
 def _few_samples(case: Case) -> bool:
-    return any(len(t.steady_s) < case.job.steady_minimum_count for t in case.measured)
+    counts = (timings.inferences for timings in case.measured)
+    return any(n is not None and n < case.job.steady_minimum_count for n in counts)
 
 
 def _other_threads(case: Case) -> bool:
@@ -227,9 +286,11 @@ def _other_threads(case: Case) -> bool:
 
 
 def _other_precision(case: Case) -> bool:
+    """It computed in another precision than was asked for; `float16 storage` is half precision."""
     if case.job.precision is Precision.AS_STORED:
         return False
-    return any(t.observed_precision not in (None, case.job.precision) for t in case.measured)
+    seen = (timings.observed_precision for timings in case.measured)
+    return any(p is not None and p.split()[0] != case.job.precision for p in seen)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,12 +323,16 @@ INVALID_RULES = _rules(
     Validity.INVALID,
     {
         "no_output": ("The model gives no output.", _noted("no-output")),
-        "wrong_output": ("Launches disagree on an output beyond rounding.", _outputs_differ),
+        "wrong_output": (
+            "Launches disagree on an output beyond rounding, or other engines agree on another one.",
+            lambda case: _outputs_differ(case) or _contradicted(case),
+        ),
         "impossible_speed": (
             "Faster than any processor of these cores and frequency could be.",
             _impossible_speed,
         ),
         "silent_fallback": ("Another processor computed than was asked for.", _silent_fallback),
+        "other_precision": ("It computed in another precision than asked for.", _other_precision),
         "rebooted": ("The device was started anew during a launch.", conditions.rebooted),
     },
 )
@@ -282,8 +347,12 @@ SEMIVALID_RULES = _rules(
             "Launches ran on different devices, systems or settings.",
             lambda case: len({run.environment_sha256 for run in case.runs}) > 1,
         ),
+        "outputs_disagree": (
+            "Another engine gives another output for the same model and input; which one is right is "
+            "not known.",
+            _disputed,
+        ),
         "other_threads": ("Another number of threads computed than asked for.", _other_threads),
-        "other_precision": ("Another precision than asked for.", _other_precision),
         "few_launches": (
             f"Fewer than {LAUNCHES_WANTED} launches ended well.",
             lambda case: len(case.measured) < LAUNCHES_WANTED,
@@ -332,6 +401,18 @@ SEMIVALID_RULES = _rules(
         "battery_low": ("The battery was low.", conditions.battery_low),
         "charging": ("The battery was charging, which heats.", conditions.charging),
         "clock_coarse": ("A sample is few steps of the clock.", _clock_coarse),
+        "aggregate_only": (
+            "The tool keeps its samples to itself; each launch counts with what it sums up.",
+            lambda case: any(not timings.steady_s for timings in case.measured),
+        ),
+        "libraries_differ": (
+            "Launches ran different files of the library under the same version.",
+            lambda case: len({run.library_sha256 for run in case.runs} - {None}) > 1,
+        ),
+        "imported": (
+            "Somebody else measured it; what the file does not state is not known.",
+            lambda case: case.imported,
+        ),
         "weights_fake": (
             "The engine runs with weights of its own making.",
             lambda case: case.semantics is not None and not case.semantics.real_weights,

@@ -19,9 +19,12 @@ from gaugenn.api._engines import (
     engines_list,
     engines_missing,
     engines_named,
+    engines_offers,
     engines_remove,
 )
 from gaugenn.api._export import export, exports, frame
+from gaugenn.api._import import import_forms, import_logs
+from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
 from gaugenn.api._sources import SourceInfo, crawl, sources_list
 from gaugenn.api._study import (
@@ -34,6 +37,16 @@ from gaugenn.api._study import (
     study,
     sustained_launches,
 )
+from gaugenn.api._zoo import (
+    ZOO_SIZE_GB,
+    ZooModel,
+    zoo_add,
+    zoo_build,
+    zoo_builds,
+    zoo_install,
+    zoo_list,
+    zoo_matrix,
+)
 from gaugenn.bench.discovery import DeviceInfo
 from gaugenn.bench.discovery import devices as devices_list
 from gaugenn.bench.discovery import release as device_release
@@ -42,15 +55,19 @@ from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
 from gaugenn.pipeline.crawl import CrawlResult, CrawlSettings
 from gaugenn.pipeline.foresee import Forecast
+from gaugenn.pipeline.import_logs import ImportedLog
 from gaugenn.pipeline.inspect import Inspection, inspect
 from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
+from gaugenn.pipeline.zoo import Built
 from gaugenn.records import InputShape
 from gaugenn.sources import AppQuery
 
 __all__ = [
     "COMPARISON_THRESHOLD",
+    "ZOO_SIZE_GB",
     "AppQuery",
     "BenchSettings",
+    "Built",
     "Check",
     "Comparison",
     "CrawlResult",
@@ -59,14 +76,18 @@ __all__ = [
     "EngineInfo",
     "Experiment",
     "Forecast",
+    "History",
+    "ImportedLog",
     "InputShape",
     "Inspection",
     "ModelComparison",
     "RateLaunch",
+    "Release",
     "SnapshotDiff",
     "SourceInfo",
     "StudyResult",
     "SustainedLaunch",
+    "ZooModel",
     "bench",
     "compare",
     "crawl",
@@ -78,13 +99,19 @@ __all__ = [
     "engines_list",
     "engines_missing",
     "engines_named",
+    "engines_offers",
     "engines_remove",
     "export",
     "exports",
     "figures",
     "foresee",
     "frame",
+    "history",
+    "import_forms",
+    "import_logs",
     "inspect",
+    "oracle",
+    "profile",
     "query",
     "rate_launches",
     "read_plan",
@@ -95,4 +122,10 @@ __all__ = [
     "study",
     "sustained_launches",
     "write_csv",
+    "zoo_add",
+    "zoo_build",
+    "zoo_builds",
+    "zoo_install",
+    "zoo_list",
+    "zoo_matrix",
 ]

@@ -6,8 +6,13 @@ from pathlib import Path
 
 from gaugenn import plugins
 from gaugenn.bench.plan import select_engines
-from gaugenn.engines import Engine, _environments
+from gaugenn.devices.host import HostDevice
+from gaugenn.engines import Engine, _binaries, _environments
+from gaugenn.engines._native import NativeEngine
 from gaugenn.errors import UsageError
+from gaugenn.records import EngineOffers
+
+OFFERS_LIMIT_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +25,8 @@ class EngineInfo:
     processors: tuple[str, ...]
     default_version: str
     installed: tuple[str, ...]
+    is_supplied: bool = False
+    """It is a vendor's own program, which its user supplies; see `docs/native.md`."""
 
 
 def engines_list() -> tuple[EngineInfo, ...]:
@@ -33,10 +40,20 @@ def engines_list() -> tuple[EngineInfo, ...]:
             formats=engine.formats,
             processors=engine.processors,
             default_version=engine.default_version,
-            installed=tuple(i.version for i in found if i.engine == name),
+            installed=_installed(engine(), found),
+            is_supplied=issubclass(engine, NativeEngine),
         )
         for name, engine in loaded.items()
     )
+
+
+def _installed(
+    engine: Engine, environments: Iterable[_environments.Installation]
+) -> tuple[str, ...]:
+    """Versions that have an environment; of a program that users supply, each with its ABI."""
+    if isinstance(engine, NativeEngine):
+        return tuple(f"{binary.version} ({binary.abi})" for binary in _binaries.found(engine))
+    return tuple(i.version for i in environments if i.engine == engine.name)
 
 
 def engines_named(names: Iterable[str] = ()) -> tuple[str, ...]:
@@ -94,3 +111,18 @@ def engines_remove(name: str) -> tuple[str, ...]:
     if not removed:
         raise UsageError(f"{name} is not installed")
     return removed
+
+
+def engines_offers(name: str) -> EngineOffers:
+    """What an installed library says that it can use on this machine.
+
+    Raises:
+        UsageError: no such engine.
+        MissingToolError: it is not installed.
+        EngineError: it cannot be started, and why.
+    """
+    (chosen,) = select_engines([name])
+    program = _environments.program(chosen.engine, chosen.version)
+    with HostDevice() as device:
+        output = device.run(chosen.engine.offers_command(program), timeout_s=OFFERS_LIMIT_S)
+    return chosen.engine.parse_offers(output.stdout, output.stderr)

@@ -21,6 +21,7 @@ from gaugenn.pipeline.loads import sustained_launches as read_sustained_launches
 from gaugenn.pipeline.measure import measure
 from gaugenn.pipeline.request import require_engines
 from gaugenn.pipeline.scan import scan as scan_paths
+from gaugenn.pipeline.zoo import models_for_study, remember
 from gaugenn.store import SharedStore, Study
 
 if TYPE_CHECKING:
@@ -129,19 +130,42 @@ def scan(
 
 
 def bench(
-    folder: PathLike, settings: BenchSettings, *, watcher: Watcher | None = None
+    folder: PathLike,
+    settings: BenchSettings,
+    *,
+    zoo: Sequence[str] = (),
+    build_zoo: bool = False,
+    workers: int | None = None,
+    watcher: Watcher | None = None,
 ) -> StudyResult:
     """Runs the study's models with the installed engines; launches that are there are not repeated.
 
+    Args:
+        folder: the study; with `zoo`, it is made where it does not exist.
+        settings: what to benchmark.
+        zoo: reference models or sets of them that are first put into the study, as they are built.
+        build_zoo: whether to build them before, where they are not.
+        workers: processes for reading; all cores by default.
+        watcher: is told how it goes.
+
     Raises:
         StoreError: the folder is no study.
+        UsageError: no such reference model, or none of them is built.
+        MissingToolError: they are to be built, and the exporters are not installed.
     """
     from gaugenn import report as reporting
 
+    watcher = watcher or Silent()
     require_engines(settings)
-    opened = Study(Path(folder))
+    built = models_for_study(zoo, watcher, build=build_zoo) if zoo else ()
+    opened = Study.create(Path(folder)) if zoo else Study(Path(folder))
     with opened.exclusive():
-        measure(opened, settings, watcher or Silent())
+        if built:
+            graphs = [one.files[0] for one in built if one.accepted]
+            with LocalPool(workers) as pool:
+                census(opened, graphs, pool, watcher)
+            remember(opened, built)
+        measure(opened, settings, watcher)
         opened.compact()
     return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
 

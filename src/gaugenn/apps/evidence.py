@@ -6,13 +6,17 @@ different ones agree. Finding nothing proves nothing: code may be renamed, packe
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
+import numpy as np
+
 from gaugenn.apps.dex import Dex, Prefixes, is_dex
 from gaugenn.apps.elf import Library
+from gaugenn.apps.macho import Executable, is_macho
 from gaugenn.apps.manifest import Manifest
 from gaugenn.apps.needles import Needles
 from gaugenn.apps.walk import JOINER, Member
@@ -25,6 +29,11 @@ _SCHEMES = (b"http://", b"https://", b"ws://", b"wss://")
 _HOST = re.compile(r"(?:[a-z]+://)?(?:[^/?#@\s]*@)?([^/?#:\s\"']+)", re.IGNORECASE)
 _LONGEST_TEXT = 2048
 _MOST_TEXTS = 20_000
+_MOST_PLACES = 64  # of one token: a package of thousands of copies needs no row for each
+_MOST_CLASSES = 4096  # of one token in one dex file that are kept by name
+_SHORT_NAME = 2  # characters of a class name that a shrinker chose
+_SAMPLED_CLASSES = 500
+_FEWEST_CLASSES = 50  # below, a share of short names says nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +46,8 @@ class Token:
         text: what is looked for. Classes are prefixes of type descriptors; a method is such a
             prefix, `->` and a name; libraries and members may contain `*`; in hosts `*` stands for
             one or more labels or parts of them.
-        origin: where the token is known from.
-        verified: whether that has been checked.
+        origin: address of the page that the token is known from.
+        checked: how it was checked against the real thing; None where it was not.
     """
 
     category: EvidenceCategory
@@ -48,7 +57,7 @@ class Token:
     text: str
     strong: bool
     origin: str
-    verified: bool
+    checked: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +93,8 @@ def _read_tokens(file: str, text: str) -> Iterator[Token]:
     for name, entry in table.items():
         for line in entry["tokens"]:
             kinds = [kind for kind in _KINDS if kind in line]
-            if len(kinds) != 1 or line["status"] not in ("verified", "unverified"):
-                raise ValueError(f"{file}: {name}: expected one kind and a status in {line}")
+            if len(kinds) != 1 or not line["source"].startswith("https://"):
+                raise ValueError(f"{file}: {name}: expected one kind and an address in {line}")
             yield Token(
                 category=category,
                 name=name,
@@ -94,7 +103,7 @@ def _read_tokens(file: str, text: str) -> Iterator[Token]:
                 text=line[kinds[0]],
                 strong=line["strong"],
                 origin=line["source"],
-                verified=line["status"] == "verified",
+                checked=line.get("checked"),
             )
 
 
@@ -197,7 +206,11 @@ class Collector:
 
     def __init__(self) -> None:
         self._sightings: dict[_Sighting, None] = {}
+        self._places: Counter[Token] = Counter()
         self._class_hits: list[_ClassHit] = []
+        self._renamed = 0
+        self._encrypted = False
+        self._cut = False
         self.failures: list[tuple[str, str]] = []
         self.class_count = 0
 
@@ -205,9 +218,8 @@ class Collector:
         """Takes what a member's name and, if it is a dex file or a library, its content says."""
         path = member.path
         index = _index()
-        for token in index.files.get(
-            path if JOINER not in path else path.rpartition(JOINER)[2], ()
-        ):
+        inside = path.rpartition(JOINER)[2].removeprefix("base/")  # an AAB's main module
+        for token in index.files.get(inside, ()):
             if token.kind == "member":
                 self._add(token, EvidenceSource.MEMBER, path)
         if ".so" in path:
@@ -220,6 +232,8 @@ class Collector:
                 self.look_at_dex(member.path, member.content().data)
             elif head.startswith(_ELF_MAGIC):
                 self.look_at_library(member.path, member.content().data)
+            elif is_macho(head):
+                self.look_at_executable(member.path, member.content().data)
         except (FormatError, PackageError, LimitError) as error:
             self.failures.append((member.path, str(error)))
 
@@ -240,7 +254,9 @@ class Collector:
         index = _index()
         own = dex.defined_types()
         self.class_count += int(own.sum())
+        self._count_renamed(dex, np.flatnonzero(own).tolist())
         for prefix, rows in dex.types.with_prefixes(index.class_prefixes).items():
+            rows = rows[:_MOST_CLASSES]
             seen = frozenset(dex.types.get(row) for row in rows)
             defined = frozenset(dex.types.get(row) for row in rows if own[row])
             self._class_hits += (
@@ -256,6 +272,11 @@ class Collector:
             for pattern, token in index.hosts:
                 if pattern.fullmatch(host):
                     self._add(token, EvidenceSource.STRING, member)
+
+    def _count_renamed(self, dex: Dex, own: list[int]) -> None:
+        step = max(1, len(own) // _SAMPLED_CLASSES)
+        names = (dex.types.raw(row).rpartition(b"/")[2] for row in own[::step])
+        self._renamed += step * sum(len(name) <= _SHORT_NAME + 1 for name in names)  # with its `;`
 
     def look_at_library(self, member: str, data: memoryview) -> None:
         """Takes what a native library needs, exports, imports and holds as constants.
@@ -277,9 +298,59 @@ class Collector:
                 for token in index.symbols[text]:
                     self._add(token, EvidenceSource.SYMBOL, member)
         for constants in library.constants:
-            for text in index.string_needles.find(constants):
-                for token in index.strings[text]:
-                    self._add(token, EvidenceSource.STRING, member)
+            self._look_at_constants(member, constants)
+
+    def look_at_executable(self, member: str, data: memoryview) -> None:
+        """Takes what an iOS executable links, its symbols and constants.
+
+        Raises:
+            FormatError: not a Mach-O file.
+        """
+        executable = Executable(data)
+        index = _index()
+        self._encrypted = self._encrypted or executable.encrypted
+        for linked in executable.linked:
+            for token in index.named(linked):
+                if token.kind == "library":
+                    self._add(token, EvidenceSource.LIBRARY, member)
+        names = executable.symbol_names
+        for text, found in index.symbol_needles.find(names).items():
+            if any(
+                bytes(names[o - 2 : o]) == b"\0_" and _ends(names, o + len(text)) for o in found
+            ):
+                for token in index.symbols[text]:
+                    self._add(token, EvidenceSource.SYMBOL, member)
+        for constants in executable.constants:
+            self._look_at_constants(member, constants)
+
+    def _look_at_constants(self, member: str, constants: memoryview) -> None:
+        index = _index()
+        for text in index.string_needles.find(constants):
+            for token in index.strings[text]:
+                self._add(token, EvidenceSource.STRING, member)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What makes missing evidence mean little.
+
+        `obfuscated-classes`: at least half of the classes carry names that a shrinker chose, so that
+        libraries may be there under other names, and native symbols and strings are what is left;
+        `packed-code`: a protector hides the code; `encrypted-code`: the store's encryption does;
+        `limit-evidence`: one token was seen in more places than there are rows.
+        """
+        found: list[str] = []
+        if self.class_count >= _FEWEST_CLASSES and 2 * self._renamed >= self.class_count:
+            found.append("obfuscated-classes")
+        if any(v.confirmed and v.category is EvidenceCategory.PACKER for v in self._verdicts()):
+            found.append("packed-code")
+        if self._encrypted:
+            found.append("encrypted-code")
+        if self._cut:
+            found.append("limit-evidence")
+        return tuple(found)
+
+    def _verdicts(self) -> tuple[Verdict, ...]:
+        return verdicts(self.evidence(""))
 
     def evidence(self, app_sha256: str) -> tuple[Evidence, ...]:
         """All rows. A class that any dex file of the package defines counts as shipped.
@@ -310,7 +381,17 @@ class Collector:
         self, token: Token, source: EvidenceSource, member: str, *, defined: bool | None = None
     ) -> None:
         sighting = _Sighting(token=token, source=source, member=member, defined=defined)
+        if sighting in self._sightings:
+            return
+        if self._places[token] >= _MOST_PLACES:
+            self._cut = True
+            return
+        self._places[token] += 1
         self._sightings[sighting] = None
+
+
+def _ends(names: memoryview, at: int) -> bool:
+    return at >= names.nbytes or names[at] == 0
 
 
 def _hosts(dex: Dex, prefixes: Prefixes) -> set[str]:

@@ -8,6 +8,7 @@ attribute numbers: https://developer.android.com/reference/android/R.attr ; prot
 https://android.googlesource.com/platform/frameworks/base/+/refs/heads/main/tools/aapt2/Resources.proto
 """
 
+import json
 import plistlib
 import struct
 from collections.abc import Iterator
@@ -58,7 +59,8 @@ class Manifest:
 
     Attributes:
         label: the app's name where the manifest holds it literally.
-        label_reference: resource number of the name where it does not.
+        label_reference: resource number of the name where it does not; 0 where it is not given.
+        label_name: the resource's type and name, `string/app_name`, in protobuf manifests.
         version_code: with the major half (versionCodeMajor) in the upper 32 bits.
         native_libraries: names of `<uses-native-library>`.
         components: class names of services, providers, receivers and activities.
@@ -69,6 +71,7 @@ class Manifest:
     version_name: str | None = None
     label: str | None = None
     label_reference: int | None = None
+    label_name: str | None = None
     split: str | None = None
     minimum_sdk: int | None = None
     target_sdk: int | None = None
@@ -84,6 +87,7 @@ class _Element:
     tag: str
     values: dict[str, Value] = field(default_factory=dict)
     references: dict[str, int] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
 
     def text(self, name: str) -> str | None:
         value = self.values.get(name)
@@ -157,6 +161,7 @@ def _collect(elements: Iterator[_Element]) -> Manifest:
         version_name=root.text("versionName"),
         label=application.text("label"),
         label_reference=application.references.get("label"),
+        label_name=application.names.get("label"),
         split=root.text("split") or None,
         minimum_sdk=sdk.number("minSdkVersion"),
         target_sdk=sdk.number("targetSdkVersion"),
@@ -308,12 +313,12 @@ def _proto_elements(message: bytes, depth: int) -> Iterator[_Element]:
     """An XmlNode: 1 = element {3 name, 4 attribute, 5 child}, 2 = text."""
     if depth > _MAXIMUM_DEPTH:
         raise FormatError(f"manifest: elements nested over {_MAXIMUM_DEPTH} deep")
-    for number, body in _proto_fields(message):
+    for number, body in proto_fields(message):
         if number != 1 or not isinstance(body, bytes):
             continue
         element = _Element(tag="")
         children: list[bytes] = []
-        for inner, value in _proto_fields(body):
+        for inner, value in proto_fields(body):
             if not isinstance(value, bytes):
                 continue
             if inner == 3:
@@ -330,23 +335,44 @@ def _proto_elements(message: bytes, depth: int) -> Iterator[_Element]:
 def _proto_attribute(message: bytes, element: _Element) -> None:
     """An XmlAttribute: 2 = name, 3 = value as text, 5 = resource number, 6 = compiled item."""
     name, text, resource = "", "", 0
-    for number, value in _proto_fields(message):
+    reference: tuple[int, str] | None = None
+    for number, value in proto_fields(message):
         if isinstance(value, int):
             resource = value if number == 5 else resource
         elif number == 2:
             name = value.decode(errors="replace")
         elif number == 3:
             text = value.decode(errors="replace")
+        elif number == 6:
+            reference = proto_reference(value)
     label = _ATTRIBUTES.get(resource) or (name if name in ("package", "split") else None)
     if label is None:
         return
-    if text.startswith("@"):
-        element.references[label] = 0
+    if reference is not None or text.startswith("@"):
+        number, name = reference or (0, "")
+        element.references[label] = number
+        element.names[label] = name or text.removeprefix("@").removeprefix("+")
     else:
         element.values.setdefault(label, text)
 
 
-def _proto_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+def proto_reference(item: bytes) -> tuple[int, str] | None:
+    """Number and name (`string/app_name`) of the resource that an Item refers to, if it does.
+
+    Item: 1 = reference {2 number, 3 name}.
+    """
+    for number, value in proto_fields(item):
+        if number == 1 and isinstance(value, bytes):
+            fields = dict(proto_fields(value))
+            target, name = fields.get(2, 0), fields.get(3, b"")
+            return (
+                target if isinstance(target, int) else 0,
+                name.decode(errors="replace") if isinstance(name, bytes) else "",
+            )
+    return None
+
+
+def proto_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Field numbers and values. **Source:** https://protobuf.dev/programming-guides/encoding/"""
     at, length = 0, len(message)
     while at < length:
@@ -377,6 +403,37 @@ def _varint(message: bytes, at: int) -> tuple[int, int]:
         if byte < 0x80:
             return (value, at)
     raise FormatError(f"manifest: broken protobuf number before byte {at}")
+
+
+# Stores
+
+
+def read_xapk_index(data: memoryview) -> Manifest:
+    """Reads the manifest.json of an XAPK, for bundles whose APKs cannot be read.
+
+    Raises:
+        FormatError: no JSON object, or too large.
+    """
+    if data.nbytes > _MAXIMUM_BYTES:
+        raise FormatError(f"manifest.json: {data.nbytes} bytes, at most {_MAXIMUM_BYTES} are read")
+    try:
+        index = json.loads(bytes(data))
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"manifest.json: {error}") from error
+    if not isinstance(index, dict):
+        raise FormatError("manifest.json: expected an object")
+
+    def text(key: str) -> str | None:
+        value = index.get(key)
+        return str(value)[:_MAXIMUM_TEXT] if isinstance(value, str | int) and value else None
+
+    code = text("version_code") or ""
+    return Manifest(
+        package=text("package_name"),
+        version_code=int(code) if code.isascii() and code.isdigit() and len(code) < 19 else None,
+        version_name=text("version_name"),
+        label=text("name"),
+    )
 
 
 # iOS

@@ -1,7 +1,8 @@
-"""Texts of a compiled resource table (resources.arsc), to resolve an app's name.
+"""Texts of a compiled resource table, to resolve an app's name: resources.arsc, or an AAB's protobuf.
 
 **Source:** AOSP `libs/androidfw/include/androidfw/ResourceTypes.h` (ResTable_header,
-ResTable_package, ResTable_type, ResTable_entry, Res_value); integers are little-endian.
+ResTable_package, ResTable_type, ResTable_entry, Res_value), integers little-endian; protobuf fields:
+https://android.googlesource.com/platform/frameworks/base/+/refs/heads/main/tools/aapt2/Resources.proto
 """
 
 import struct
@@ -9,7 +10,9 @@ from itertools import islice
 
 import numpy as np
 
-from gaugenn.apps.manifest import StringPool, chunks
+from gaugenn.apps.files import Container
+from gaugenn.apps.manifest import Manifest, StringPool, chunks, proto_fields, proto_reference
+from gaugenn.errors import FormatError, LimitError, PackageError
 
 _STRING_POOL, _PACKAGE, _TYPE = 0x0001, 0x0200, 0x0201
 _REFERENCE, _STRING = 0x01, 0x03
@@ -18,6 +21,80 @@ _SPARSE, _SHORT_OFFSETS = 0x1, 0x2
 _NO_ENTRY32, _NO_ENTRY16 = 0xFFFF_FFFF, 0xFFFF
 _MAXIMUM_HOPS = 8
 _MOST_CHUNKS = 100_000
+_MOST_TABLE_BYTES = 64 << 20
+
+
+def label_of(archive: Container, manifest: Manifest) -> str | None:
+    """The app's name where the manifest refers to the package's own resource table.
+
+    Args:
+        archive: of an APK or an AAB.
+        manifest: of the same package.
+    """
+    if manifest.label_reference is None:
+        return None
+    try:
+        entry = archive.find("resources.arsc")
+        if entry is not None:
+            return text_of(archive.read(entry), manifest.label_reference)
+        entry = archive.find("base/resources.pb")
+        if entry is not None and manifest.label_name and entry.size_bytes <= _MOST_TABLE_BYTES:
+            return text_of_proto(bytes(archive.read(entry)), manifest.label_name)
+    except (PackageError, LimitError, FormatError):
+        pass
+    return None
+
+
+def text_of_proto(table: bytes, name: str) -> str | None:
+    """The text of a resource in the default configuration, else in the first there is.
+
+    Fields: ResourceTable 2 = package, its 3 = type, its 2 = name and 3 = entry, its 2 = name and 6 =
+    configured value, its 1 = configuration and 2 = value, its 4 = item, its 1 = reference, 2 = text,
+    3 = raw text, 4 = styled text, each with the text in its 1.
+
+    Args:
+        table: the ResourceTable message.
+        name: type and name, `string/app_name`.
+
+    Raises:
+        FormatError: not that message.
+    """
+    for _ in range(_MAXIMUM_HOPS):
+        kind, _, key = name.rpartition(":")[2].partition("/")
+        found: list[tuple[bool, bytes]] = []
+        for package in _parts(table, 2):
+            for group in _parts(package, 3):
+                if _first(group, 2) == kind.encode():
+                    found += _values(group, key.encode())
+        if not found:
+            return None
+        item = next((value for default, value in found if default), found[0][1])
+        reference = proto_reference(item)
+        if reference is None:
+            texts = (_first(text, 1) for number in (2, 3, 4) for text in _parts(item, number))
+            return next((text.decode(errors="replace") for text in texts), None)
+        name = reference[1]
+    return None
+
+
+def _values(group: bytes, key: bytes) -> list[tuple[bool, bytes]]:
+    """Of an entry's values the items, and whether each is of the default configuration."""
+    return [
+        (not _first(configured, 1), item)
+        for entry in _parts(group, 3)
+        if _first(entry, 2) == key
+        for configured in _parts(entry, 6)
+        for value in _parts(configured, 2)
+        for item in _parts(value, 4)
+    ]
+
+
+def _parts(message: bytes, field: int) -> list[bytes]:
+    return [v for number, v in proto_fields(message) if number == field and isinstance(v, bytes)]
+
+
+def _first(message: bytes, field: int) -> bytes:
+    return next(iter(_parts(message, field)), b"")
 
 
 def text_of(data: memoryview, resource: int) -> str | None:

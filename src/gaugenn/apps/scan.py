@@ -1,23 +1,34 @@
 """Describes a package: what it is, what it says about itself, and its evidence of ML."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from gaugenn.apps.archive import Limits
+from gaugenn.apps.archive import Archive
 from gaugenn.apps.certificate import certificate_sha256
 from gaugenn.apps.evidence import Collector
-from gaugenn.apps.manifest import Manifest, read_axml, read_plist
-from gaugenn.apps.resources import text_of
-from gaugenn.apps.walk import Descend, Member, Package, open_package
+from gaugenn.apps.files import Files
+from gaugenn.apps.limits import Limits
+from gaugenn.apps.manifest import Manifest, read_plist, read_proto, read_xapk_index
+from gaugenn.apps.resources import label_of
+from gaugenn.apps.walk import (
+    IPA_MANIFEST,
+    JOINER,
+    OBB_NAME,
+    Descend,
+    InnerPackage,
+    Member,
+    Package,
+    open_files,
+    open_package,
+)
 from gaugenn.content import Content
 from gaugenn.errors import FormatError, LimitError, PackageError
-from gaugenn.records import App, Evidence, PackageKind
+from gaugenn.records import App, Evidence, PackageKind, Split
 
 _LIBRARY_FOLDER = re.compile(r"(?:^|/)lib/([A-Za-z0-9_-]+)/[^/]+\.so$")
-_IPA_MANIFEST = re.compile(r"Payload/[^/]+\.app/Info\.plist")
-_INNER_MANIFEST = re.compile(r"[^!]+\.apk!/AndroidManifest\.xml", re.IGNORECASE)
+_MODULE_MANIFEST = re.compile(r"([^/]+)/manifest/AndroidManifest\.xml")
 
 _DIGEST_INLINE_BYTES = 2 << 20  # below, starting a thread costs more than it saves
 
@@ -74,24 +85,49 @@ def describe(
         each: called with every member, so that a caller can look for models in the same walk.
         descend: whether to walk a container's members too, see `Package.walk`.
     """
-    if content.size_bytes < _DIGEST_INLINE_BYTES:
-        return _describe(content, content.sha256, modified_ns, limits, each, descend)
+    package = open_package(content, limits)
+    size = content.size_bytes
+    if size < _DIGEST_INLINE_BYTES:
+        return _describe(package, content.sha256, size, modified_ns, each, descend)
     with ThreadPoolExecutor(max_workers=1) as pool:
         digest = pool.submit(content.sha256)
-        return _describe(content, digest.result, modified_ns, limits, each, descend)
+        return _describe(package, digest.result, size, modified_ns, each, descend)
+
+
+def describe_files(
+    name: str,
+    files: Files,
+    kind: PackageKind,
+    *,
+    modified_ns: int = 0,
+    each: Callable[[Member], None] = _ignore,
+    descend: Descend = _always,
+) -> Description:
+    """Walks several files as one package and describes it, see `describe`.
+
+    Args:
+        name: what the row is called.
+        files: a base APK and its splits, or the files of an unpacked app.
+        kind: SPLIT_SET or UNPACKED.
+        modified_ns: of the newest file.
+        each: as for `describe`.
+        descend: as for `describe`.
+    """
+    package = open_files(name, files, kind)
+    return _describe(package, files.digest, files.size_bytes, modified_ns, each, descend)
 
 
 def _describe(
-    content: Content,
+    package: Package,
     digest: Callable[[], str],
+    size_bytes: int,
     modified_ns: int,
-    limits: Limits | None,
     each: Callable[[Member], None],
     descend: Descend,
 ) -> Description:
-    package = open_package(content, limits)
     collector = Collector()
-    manifests: list[Manifest] = []
+    deeper: list[Manifest] = []
+    splits: list[Split] = []
     unreadable: list[Unreadable] = []
     abis: set[str] = set()
     members = 0
@@ -102,35 +138,51 @@ def _describe(
         folder = _LIBRARY_FOLDER.search(member.path) if member.path.endswith(".so") else None
         if folder:
             abis.add(folder.group(1))
-        inner = _manifest_of(package, member)
-        if inner is not None:
-            manifests.append(inner)
-            collector.look_at_manifest(member.path, inner)
+        manifest = _manifest_of(package, member)
+        if manifest is not None:
+            collector.look_at_manifest(member.path, manifest)
+            deeper.append(manifest)
+            if package.kind is PackageKind.AAB:
+                module = member.path.partition("/")[0]
+                splits.append(Split(name=manifest.split or module, path=member.path))
         collector.look(member)
         each(member)
     if package.manifest is not None:
-        collector.look_at_manifest("AndroidManifest.xml", package.manifest)
+        base = "base/manifest/" if package.kind is PackageKind.AAB else ""
+        collector.look_at_manifest(f"{base}AndroidManifest.xml", package.manifest)
+    for inner in package.inner:
+        collector.look_at_manifest(f"{inner.path}{JOINER}AndroidManifest.xml", inner.manifest)
     unreadable += (Unreadable(member=path, error=text) for path, text in collector.failures)
     app_sha256 = digest()
-    said = package.manifest or _base(manifests) or Manifest()
+    base_package = _base(package)
+    said = package.manifest or (base_package and base_package.manifest) or _named(package)
+    if said is None:
+        said = deeper[0] if deeper else Manifest()
+    others = [*deeper, *(inner.manifest for inner in package.inner)]
+    label = base_package.label if base_package is not None else said.label
+    if label is None and package.archive is not None:
+        label = label_of(package.archive, said)
+    for note in collector.notes:
+        package.account.note(note)
     app = App(
-        path=content.name,
+        path=package.name,
         app_sha256=app_sha256,
-        size_bytes=content.size_bytes,
+        size_bytes=size_bytes,
         modified_ns=modified_ns,
         kind=package.kind,
         package=said.package,
         version_code=said.version_code,
         version_name=said.version_name,
-        label=said.label or _label(package, said),
+        label=label,
         split=said.split,
         minimum_sdk=said.minimum_sdk,
         target_sdk=said.target_sdk,
-        permissions=said.permissions,
-        features=said.features,
+        permissions=_joined(said.permissions, (other.permissions for other in others)),
+        features=_joined(said.features, (other.features for other in others)),
         abis=tuple(sorted(abis)),
-        certificate_sha256=_signer(package),
+        certificate_sha256=base_package.certificate_sha256 if base_package else _signer(package),
         members=members,
+        splits=(*splits, *_splits(package)),
         notes=package.notes,
         error=package.error,
     )
@@ -144,11 +196,15 @@ def _describe(
 
 
 def _manifest_of(package: Package, member: Member) -> Manifest | None:
-    """The manifest that a member is, in kinds of packages that hold their manifest deeper."""
-    if package.kind is PackageKind.IPA and _IPA_MANIFEST.fullmatch(member.path):
+    """The manifest that a member is: of an iOS app, or of an AAB's module beside the base."""
+    if package.kind in (PackageKind.IPA, PackageKind.UNPACKED) and IPA_MANIFEST.fullmatch(
+        member.path
+    ):
         read = read_plist
-    elif package.kind is PackageKind.BUNDLE and _INNER_MANIFEST.fullmatch(member.path):
-        read = read_axml
+    elif package.kind is PackageKind.AAB and _MODULE_MANIFEST.fullmatch(member.path):
+        if member.path.startswith("base/"):
+            return None  # read already
+        read = read_proto
     else:
         return None
     try:
@@ -158,26 +214,52 @@ def _manifest_of(package: Package, member: Member) -> Manifest | None:
         return None
 
 
-def _base(manifests: list[Manifest]) -> Manifest | None:
-    """The manifest that speaks for a bundle: the first that is not a split's."""
-    whole = [manifest for manifest in manifests if manifest.split is None]
-    return next(iter(whole or manifests), None)
+def _base(package: Package) -> InnerPackage | None:
+    """The APK that speaks for a bundle: the first that is not a split."""
+    whole = [inner for inner in package.inner if inner.manifest.split is None]
+    if package.inner and not whole:
+        package.account.note("splits-without-base")
+    return next(iter(whole or package.inner), None)
 
 
-def _label(package: Package, manifest: Manifest) -> str | None:
-    """The app's name where the manifest refers to the package's resource table."""
-    if package.archive is None or not manifest.label_reference:
-        return None
-    entry = package.archive.find("resources.arsc")
-    if entry is None:
+def _splits(package: Package) -> tuple[Split, ...]:
+    signers = {inner.certificate_sha256 for inner in package.inner}
+    if len(signers) > 1:
+        package.account.note("splits-signed-differently")
+    return tuple(
+        Split(
+            name=inner.manifest.split,
+            path=inner.path,
+            size_bytes=inner.size_bytes,
+            sha256=inner.sha256,
+        )
+        for inner in package.inner
+        if inner.manifest.split is not None
+    )
+
+
+def _joined(first: tuple[str, ...], others: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """All of them once, in order."""
+    return tuple(dict.fromkeys((*first, *(item for other in others for item in other))))
+
+
+def _named(package: Package) -> Manifest | None:
+    """What an expansion file's name, or a bundle's index, says."""
+    if package.kind is PackageKind.OBB:
+        match = OBB_NAME.fullmatch(package.name.rpartition("/")[2])
+        if match is not None:
+            return Manifest(package=match.group(2), version_code=int(match.group(1)))
+    entry = package.archive.find("manifest.json") if package.archive is not None else None
+    if package.kind is not PackageKind.BUNDLE or package.archive is None or entry is None:
         return None
     try:
-        return text_of(package.archive.read(entry), manifest.label_reference)
-    except (PackageError, LimitError):
+        return read_xapk_index(package.archive.read(entry))
+    except (FormatError, PackageError, LimitError):
         return None
 
 
 def _signer(package: Package) -> str | None:
-    if package.archive is None or package.kind not in (PackageKind.APK, PackageKind.SPLIT_APK):
+    apk = package.kind in (PackageKind.APK, PackageKind.SPLIT_APK, PackageKind.AAB)
+    if not apk or package.content is None or not isinstance(package.archive, Archive):
         return None
     return certificate_sha256(package.content.data, package.archive)

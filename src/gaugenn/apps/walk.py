@@ -10,8 +10,14 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from gaugenn.apps.archive import Account, Archive, Entry, Limits, is_zip
+from gaugenn.apps.archive import Archive, is_zip
+from gaugenn.apps.certificate import certificate_sha256
+from gaugenn.apps.directory import Entry
+from gaugenn.apps.files import Container, Files
+from gaugenn.apps.limits import Account, Limits
 from gaugenn.apps.manifest import Manifest, read_axml, read_proto
+from gaugenn.apps.resources import label_of
+from gaugenn.apps.tar import Tar, is_tar
 from gaugenn.content import Content, from_bytes
 from gaugenn.errors import FormatError, LimitError, PackageError
 from gaugenn.records import PackageKind
@@ -38,8 +44,11 @@ _PACKAGE_SUFFIXES = (
     ".aar",
 )
 _BUNDLE_INDEXES = frozenset({"manifest.json", "toc.pb", "info.json"})
-_OBB_NAME = re.compile(r"(main|patch)\.\d+\..+\.obb", re.IGNORECASE)
-_IPA_MEMBER = re.compile(r"Payload/[^/]+\.app/Info\.plist")
+OBB_NAME = re.compile(r"(?:main|patch)\.(\d{1,18})\.(.+)\.obb", re.IGNORECASE)
+"""Name of an expansion file: version and package. **Source:**
+https://developer.android.com/google/play/expansion-files#Format"""
+
+IPA_MANIFEST = re.compile(r"Payload/[^/]+\.app/Info\.plist")
 
 _OTHER_FILES: tuple[tuple[bytes, str], ...] = (
     (b"version https://git-lfs", "a git-LFS pointer; fetch the file itself with: git lfs pull"),
@@ -63,7 +72,7 @@ class Member:
         path: path inside the package; nested containers are joined by `!/`.
         size_bytes: inflated size as declared.
         depth: number of containers between the package and this file.
-        container: whether it starts like a zip or gzip; its own members follow it in the walk.
+        container: whether it starts like a zip, tar or gzip; its own members follow it in the walk.
         error: why its head, or the container that it is, could not be read.
     """
 
@@ -103,48 +112,81 @@ def _always(_member: Member) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InnerPackage:
+    """One of the APKs that a bundle or a set of splits is made of.
+
+    Attributes:
+        path: its place in the package.
+        label: the app's name, resolved where the manifest refers to the resource table.
+    """
+
+    path: str
+    size_bytes: int
+    sha256: str
+    manifest: Manifest
+    label: str | None
+    certificate_sha256: str | None
+
+
 class Package:
     """An opened package.
 
     Attributes:
         kind: what it is; NONE where it is no package, with the reason in `error`.
-        content: the package file itself.
-        archive: its directory; None for what is not a zip.
+        name: the package file's, or that which stands for several files.
+        content: the package file itself; None where the package is several files.
+        archive: its members; None for what is neither a zip nor several files.
         manifest: the manifest of the package itself; None where there is none or it is unreadable.
         error: why it is no package or why its manifest cannot be read.
+        inner: the APKs of a bundle or a set of splits, those that a walk has met so far.
     """
 
-    def __init__(self, content: Content, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        account: Account,
+        content: Content | None = None,
+        archive: Container | None = None,
+        kind: PackageKind = PackageKind.NONE,
+    ) -> None:
+        self.name = name
         self.content = content
-        self.account = Account(limits=limits or Limits())
-        self.archive: Archive | None = None
+        self.account = account
+        self.archive = archive
+        self.kind = kind
         self.manifest: Manifest | None = None
         self.error: str | None = None
-        self.kind = self._open()
+        self.inner: list[InnerPackage] = []
+        if content is not None:
+            self.kind = self._open(content)
+        elif archive is not None and kind is PackageKind.UNPACKED:
+            self._kind(archive)  # for its manifest
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What was unusual so far; reading more of the package may add to it."""
         return tuple(self.account.notes)
 
-    def _open(self) -> PackageKind:
-        named = self.content.has_suffix(*_PACKAGE_SUFFIXES)
-        if named or is_zip(self.content.head(16)):
+    def _open(self, content: Content) -> PackageKind:
+        named = content.has_suffix(*_PACKAGE_SUFFIXES)
+        if named or is_zip(content.head(16)):
             try:
-                self.archive = Archive(self.content.data, self.account)
+                self.archive = Archive(content.data, self.account)
             except (PackageError, LimitError) as error:
-                self.error = f"{error}; it is {what_is(self.content.head(64))}"
+                self.error = f"{error}; it is {what_is(content.head(64))}"
         else:
-            self.error = f"not a zip archive; it is {what_is(self.content.head(64))}"
+            self.error = f"not a zip archive; it is {what_is(content.head(64))}"
         if self.archive is None:
-            if _OBB_NAME.fullmatch(self.content.file_name):
+            if OBB_NAME.fullmatch(content.file_name):
                 self.account.note("not-a-zip")
                 self.error = None
                 return PackageKind.OBB
             return PackageKind.NONE
         return self._kind(self.archive)
 
-    def _kind(self, archive: Archive) -> PackageKind:
+    def _kind(self, archive: Container) -> PackageKind:
         if archive.find("AndroidManifest.xml") is not None:
             self.manifest = self._manifest(archive, "AndroidManifest.xml", read_axml)
             split = self.manifest is not None and self.manifest.split is not None
@@ -154,12 +196,15 @@ class Package:
             if archive.find(base) is not None:
                 self.manifest = self._manifest(archive, base, read_proto)
             return PackageKind.AAB
-        names = [entry.name for entry in archive.entries]
-        if any(_IPA_MEMBER.fullmatch(name) for name in names):
+        names = (entry.name for entry in archive.entries)
+        if any(IPA_MANIFEST.fullmatch(name) for name in names):
             return PackageKind.IPA
-        indexed = not _BUNDLE_INDEXES.isdisjoint(names)
+        if self.content is None:
+            return PackageKind.UNPACKED
+        indexed = any(archive.find(name) is not None for name in _BUNDLE_INDEXES)
         named = self.content.has_suffix(".xapk", ".apks", ".apkm")
-        if (indexed or named) and any(name.lower().endswith(".apk") for name in names):
+        apks = (entry.name.lower().endswith(".apk") for entry in archive.entries)
+        if (indexed or named) and any(apks):
             return PackageKind.BUNDLE
         if self.content.has_suffix(".obb"):
             return PackageKind.OBB
@@ -168,7 +213,7 @@ class Package:
         return PackageKind.ARCHIVE
 
     def _manifest(
-        self, archive: Archive, name: str, read: Callable[[memoryview], Manifest]
+        self, archive: Container, name: str, read: Callable[[memoryview], Manifest]
     ) -> Manifest | None:
         entry = archive.find(name)
         if entry is None:
@@ -188,13 +233,15 @@ class Package:
         """
         if self.archive is not None:
             yield from self._zip(self.archive, "", 0, descend)
-        elif self.kind is not PackageKind.NONE:
+        elif self.kind is not PackageKind.NONE and self.content is not None:
             content = self.content
             yield from self._file(
                 content.file_name, content.size_bytes, lambda: content, 0, descend
             )
 
-    def _zip(self, archive: Archive, prefix: str, depth: int, descend: Descend) -> Iterator[Member]:
+    def _zip(
+        self, archive: Container, prefix: str, depth: int, descend: Descend
+    ) -> Iterator[Member]:
         for entry in archive.entries:
             name = entry.name
             if name.endswith("/") and not entry.size_bytes:
@@ -212,7 +259,7 @@ class Package:
                 _head=head,
                 _read=_Reader(archive, entry, prefix),
             )
-            if head.startswith(_FIRST_BYTES) and (is_zip(head) or head.startswith(_GZIP_MAGIC)):
+            if _is_container(head):
                 yield from self._container(member, descend)
             else:
                 yield member
@@ -222,7 +269,7 @@ class Package:
     ) -> Iterator[Member]:
         head = read().head(HEAD_BYTES)
         member = Member(path=path, size_bytes=size, depth=depth, _head=head, _read=read)
-        if is_zip(head) or head.startswith(_GZIP_MAGIC):
+        if _is_container(head):
             yield from self._container(member, descend)
         else:
             yield member
@@ -242,12 +289,16 @@ class Package:
             yield member
             return
         prefix = member.path + JOINER
-        archive: Archive | None = None
+        archive: Container | None = None
         inner: Content | None = None
         try:
             content = member.content()
             if is_zip(member.head(16)):
-                archive = Archive(content.data, self.account)
+                archive = opened = Archive(content.data, self.account)
+                if depth == 1 and self.kind in (PackageKind.BUNDLE, PackageKind.SPLIT_SET):
+                    self._look_inside(member.path, content, opened)
+            elif is_tar(member.head(HEAD_BYTES)):
+                archive = Tar(content.data, self.account)
             else:
                 inner = self._gunzip(member, content)
         except (PackageError, LimitError) as error:
@@ -258,6 +309,26 @@ class Package:
         elif inner is not None:
             found = inner
             yield from self._file(found.name, found.size_bytes, lambda: found, depth, descend)
+
+    def _look_inside(self, path: str, content: Content, archive: Archive) -> None:
+        entry = archive.find("AndroidManifest.xml")
+        if entry is None or not path.lower().endswith(".apk"):
+            return
+        try:
+            manifest = read_axml(archive.read(entry))
+        except (FormatError, PackageError, LimitError) as error:
+            self.error = f"{path}{JOINER}{entry.name}: {error}"
+            return
+        self.inner.append(
+            InnerPackage(
+                path=path,
+                size_bytes=content.size_bytes,
+                sha256=content.sha256(),
+                manifest=manifest,
+                label=manifest.label or label_of(archive, manifest),
+                certificate_sha256=certificate_sha256(content.data, archive),
+            )
+        )
 
     def _gunzip(self, member: Member, content: Content) -> Content:
         inflater = zlib.decompressobj(16 + zlib.MAX_WBITS)
@@ -286,12 +357,17 @@ class Package:
 _FIRST_BYTES = (b"P", b"\0", b"\x1f")
 
 
+def _is_container(head: bytes) -> bool:
+    early = head.startswith(_FIRST_BYTES)
+    return (early and (is_zip(head) or head.startswith(_GZIP_MAGIC))) or is_tar(head)
+
+
 class _Reader:
     """Reads one member when called."""
 
     __slots__ = ("archive", "entry", "prefix")
 
-    def __init__(self, archive: Archive, entry: Entry, prefix: str) -> None:
+    def __init__(self, archive: Container, entry: Entry, prefix: str) -> None:
         self.archive = archive
         self.entry = entry
         self.prefix = prefix
@@ -316,7 +392,19 @@ class _Reader:
 
 def open_package(content: Content, limits: Limits | None = None) -> Package:
     """Opens a package. Never raises for what the bytes are: see `Package.kind` and `Package.error`."""
-    return Package(content, limits)
+    account = Account(limits=limits or Limits(), size_bytes=content.size_bytes)
+    return Package(content.name, account=account, content=content)
+
+
+def open_files(name: str, files: Files, kind: PackageKind) -> Package:
+    """Opens several files as one package.
+
+    Args:
+        name: what stands for them in messages and rows.
+        files: a base APK and its splits, or the files of an unpacked app.
+        kind: SPLIT_SET or UNPACKED.
+    """
+    return Package(name, account=files.account, archive=files, kind=kind)
 
 
 def what_is(head: bytes) -> str:

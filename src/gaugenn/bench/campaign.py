@@ -10,7 +10,6 @@ earlier blocks alone, so an interrupted campaign takes the same course as one th
 """
 
 import random
-import statistics
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ class Ended:
 
     Attributes:
         status: how.
-        median_s: median of its steady samples, if it has some.
+        median_s: median of its steady samples, or its aggregate, if it has some.
         wall_s: what it took.
     """
 
@@ -52,10 +51,9 @@ Done = Mapping[tuple[str, int], Ended]
 
 def ended(run: Run) -> Ended:
     """What a campaign has to know of a run."""
-    samples = () if run.timings is None else run.timings.steady_s
     return Ended(
         status=run.status,
-        median_s=statistics.median(samples) if samples else None,
+        median_s=None if run.timings is None else run.timings.latency_s,
         wall_s=run.wall_s,
     )
 

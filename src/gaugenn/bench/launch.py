@@ -161,7 +161,7 @@ def _attempt(bench: Bench, job: Job, signals: Mapping[str, str]) -> _Attempt:
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"), status=RunStatus.OK
     )
     try:
-        names = _names(job, bench.files(job.model_sha256))
+        names = working_names(job, bench.files(job.model_sha256))
         paths = [device.push(path, name) for name, path in names.items()]
         argv = engine.command(job, bench.programs[job.engine, job.engine_version], paths)
         attempt = replace(attempt, argv=tuple(argv), clock_offset_s=device.clock_offset_s())
@@ -241,7 +241,7 @@ def _together(
     return main, other
 
 
-def _names(job: Job, files: Sequence[LocalFile]) -> dict[str, Path]:
+def working_names(job: Job, files: Sequence[LocalFile]) -> dict[str, Path]:
     """Where in a working folder each file goes.
 
     Names come from packages. The graph file's own name matters to no engine, so an odd one is

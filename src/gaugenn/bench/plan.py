@@ -121,14 +121,17 @@ def select_engines(texts: Iterable[str] = ()) -> tuple[EngineVersion, ...]:
     """Engines as a user names them.
 
     Args:
-        texts: `litert` for the default version or `litert==2.3.0`; none for every engine that is used
-            by default.
+        texts: `litert` for the default version or `litert==2.3.0`; `all` for every library; none for
+            every engine that is used by default.
 
     Raises:
         UsageError: no such engine, or an empty version.
     """
     chosen: dict[str, EngineVersion] = {}
-    for text in texts:
+    every = plugins.load_all("gaugenn.engines", Engine)  # type: ignore[type-abstract]
+    libraries = [name for name, kind in every.items() if kind.distribution is not None]
+    named = [name for text in texts for name in (libraries if text.strip() == "all" else [text])]
+    for text in named:
         name, separator, version = text.partition("==")
         engine = load_engine(name.strip())
         if separator and not version.strip():
@@ -137,7 +140,6 @@ def select_engines(texts: Iterable[str] = ()) -> tuple[EngineVersion, ...]:
         chosen[selected.label] = selected
     if chosen:
         return tuple(chosen.values())
-    every = plugins.load_all("gaugenn.engines", Engine)  # type: ignore[type-abstract]
     engines = (kind() for kind in every.values() if kind.by_default)
     return tuple(EngineVersion(engine=e, version=e.default_version) for e in engines)
 
@@ -214,7 +216,7 @@ def _jobs(
         processors, precisions, settings.threads, settings.affinities, settings.batches
     )
     for processor, precision, threads, affinity, batch in varied:
-        yield Job(
+        job = Job(
             model_sha256=model.model_sha256,
             format=model.format or "",
             engine=engine.name,
@@ -239,6 +241,10 @@ def _jobs(
             companion=companion,
             seed=settings.seed,
         )
+        reason = engine.cannot(job)
+        if reason is not None:
+            raise EngineError(reason)
+        yield job
 
 
 def _companion_label(beside: Beside | None, chosen: EngineVersion) -> str:
@@ -365,7 +371,7 @@ def _all_shapes(
                     f"{stated}; give it, batch first: --input-shape {tensor.name}=1,..."
                 )
             shape = InputShape(name=tensor.name, shape=tuple(int(size) for size in sizes))
-        whole.append(shape)
+        whole.append(replace(shape, dtype=tensor.dtype or ""))
     if not whole:
         raise EngineError(f"{engine.title} needs the inputs' sizes, but the file names no inputs")
     return tuple(whole)

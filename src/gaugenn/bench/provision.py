@@ -9,14 +9,55 @@ import re
 import shlex
 from collections.abc import Sequence
 
+from gaugenn.devices import Device
 from gaugenn.devices._remote import RemoteDevice
-from gaugenn.engines import Engine, _environments, load_engine
-from gaugenn.errors import EngineError, MissingToolError, StorageFullError, UsageError
-from gaugenn.records import JobRecord
+from gaugenn.engines import Engine, _binaries, _environments, load_engine
+from gaugenn.engines._native import NativeEngine
+from gaugenn.errors import (
+    DeviceError,
+    EngineError,
+    MissingToolError,
+    StorageFullError,
+    UsageError,
+)
+from gaugenn.records import Environment, JobRecord
 
 _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded")
 _REFUSED = 43
 """Exit code of the script where the library cannot be imported."""
+
+
+def pushed_program(
+    device: Device, environment: Environment, engine: NativeEngine, version: str
+) -> tuple[str, ...]:
+    """How a program that a user supplied is started on a device: its files are put there first.
+
+    Args:
+        device: where; its link is open.
+        environment: what it is.
+        engine: whose program.
+        version: of it.
+
+    Raises:
+        MissingToolError: there is no program for the device's ABI.
+        DeviceError: the files cannot be put there, or not be made programs.
+        StorageFullError: the device has no room.
+    """
+    abi = _binaries.abi(environment)
+    binary = _binaries.find(engine, version, abi)
+    if binary is None:
+        raise _binaries.missing(engine, version, abi)
+    folder = f"{engine.name}-{binary.sha256[:16]}"
+    paths = [device.push(path, f"{folder}/{path.name}") for path in binary.files]
+    ended = device.run(["chmod", "755", *paths], timeout_s=60)
+    if ended.exit_code != 0:
+        raise DeviceError(f"{environment.device}: chmod: {ended.stderr.strip()[:300]}")
+    return engine.program(paths[0])
+
+
+def is_provisioned(engine: Engine) -> bool:
+    """Whether a phone or board installs an engine itself; a user's programs are put there."""
+    return not isinstance(engine, NativeEngine)
 
 
 def provision(device: RemoteDevice, engine: Engine, version: str) -> tuple[str, ...]:
@@ -24,19 +65,21 @@ def provision(device: RemoteDevice, engine: Engine, version: str) -> tuple[str, 
 
     Args:
         device: that is open.
-        engine: a Python wheel, or one that needs none.
-        version: of the wheel.
+        engine: a Python wheel, one that needs none, or a program that a user supplied.
+        version: of it.
 
     Raises:
-        UsageError: the engine is a native binary.
+        UsageError: the engine is neither.
         MissingToolError: the device has no Python that makes environments.
         EngineError: the wheel is not to be had there, or cannot be imported.
         StorageFullError: the device has no room.
         DeviceError: the link was lost.
     """
+    if isinstance(engine, NativeEngine):
+        return pushed_program(device, device.info(), engine, version)
     text = engine.worker()
     if text is None:
-        raise UsageError(f"{engine.name} is a native binary, and none is there for {device.name}")
+        raise UsageError(f"{engine.name} has no program for {device.name}")
     facts = device.facts()
     if "python" not in facts or "pip" not in facts:
         raise MissingToolError(
@@ -74,6 +117,9 @@ def remote_library_digest(device: RemoteDevice, engine: Engine, version: str) ->
     Raises:
         DeviceError: the link was lost.
     """
+    if isinstance(engine, NativeEngine):
+        binary = _binaries.find(engine, version, _binaries.abi(device.info()))
+        return None if binary is None else binary.sha256
     if engine.distribution is None:
         return None
     stem = re.sub(r"[-_.]+", "_", engine.distribution)
@@ -107,7 +153,7 @@ rm -rf {building}
 mkdir -p {building}
 python3 -m venv {building}
 {building}/bin/python -I -m pip install --quiet --disable-pip-version-check --no-cache-dir \
-    --only-binary=:all: {wanted}
+    {shlex.join(_environments.pip_kinds(engine))} {wanted}
 {building}/bin/python -I -c {shlex.quote(trial)} || exit {_REFUSED}
 echo '{{"engine": "{engine.name}", "version": "{version}"}}' >{building}/{_environments.MARKER}
 rm -rf {quoted}

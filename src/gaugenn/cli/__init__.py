@@ -27,6 +27,7 @@ _OVERVIEW = """Which neural networks do app packages ship, what do they cost, ho
 
 \b
 gaugenn study apps/ --out study     packages to report, in one go
+gaugenn compare A B                 is B faster or slower than A?
 gaugenn inspect FILE...             what is in these files?
 gaugenn doctor                      what is installed, what is missing?
 """

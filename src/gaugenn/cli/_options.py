@@ -99,7 +99,7 @@ _BENCH_OPTIONS = (
         *("--engine", "engines"),
         multiple=True,
         metavar="NAME[==VERSION]",
-        help="Run with this engine only; can be repeated. All installed ones by default.",
+        help="Run with this engine only, or all; can be repeated. The usual ones by default.",
     ),
     click.option(
         *("--model", "models"),

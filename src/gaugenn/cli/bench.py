@@ -9,6 +9,7 @@ import click
 from gaugenn import api
 from gaugenn.cli._options import benching, prepare_engines, printing
 from gaugenn.cli._output import Output, print_summary, print_table
+from gaugenn.errors import UsageError
 
 
 @click.command()
@@ -19,12 +20,20 @@ from gaugenn.cli._output import Output, print_summary, print_table
     metavar="FILE",
     help="Models, engines, devices and settings in TOML; see docs/bench.md.",
 )
+@click.option(
+    "--zoo",
+    metavar="NAME[,NAME]",
+    help="First put built reference models into the study: paper, today, all, or by name.",
+)
+@click.option("--build-zoo", is_flag=True, help="Before that, build those that are missing.")
 @click.option("--dry-run", is_flag=True, help="Print the launches in order and how long they take.")
 @benching
 @printing
 def command(
     folder: Path,
     settings: api.BenchSettings,
+    zoo: str | None,
+    build_zoo: bool,
     dry_run: bool,
     install_engines: bool,
     as_json: bool,
@@ -32,15 +41,26 @@ def command(
 ) -> None:
     """Run the models of the study in DIR; launches that are already there are not repeated.
 
-    To run model files of your own: gaugenn study FILE... --out DIR
+    To run model files of your own: gaugenn study FILE... --out DIR. To run reference models with
+    every library: gaugenn bench DIR --zoo paper
     """
+    if build_zoo and zoo is None:
+        raise UsageError("--build-zoo needs --zoo: which models?")
+    if dry_run and zoo is not None:
+        raise UsageError("--dry-run looks at a study that is there; put --zoo into it first")
     output = Output(quiet, as_json)
     if dry_run:
         _foresee(api.foresee(folder, settings), output)
         return
     prepare_engines(settings, install_engines, output)
     with output.watcher() as watcher:
-        result = api.bench(folder, settings, watcher=watcher)
+        result = api.bench(
+            folder,
+            settings,
+            zoo=() if zoo is None else [name.strip() for name in zoo.split(",")],
+            build_zoo=build_zoo,
+            watcher=watcher,
+        )
     print_summary(result, output)
 
 

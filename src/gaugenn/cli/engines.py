@@ -55,3 +55,28 @@ def engines_remove(names: tuple[str, ...]) -> None:
     for name in names:
         for removed in api.engines_remove(name):
             print(f"removed {removed}")
+
+
+@command.command("offers")
+@click.argument("names", nargs=-1, metavar="[NAME[==VERSION]]...")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def engines_offers(names: tuple[str, ...], as_json: bool) -> None:
+    """Ask installed libraries which processors and precisions they offer on this machine."""
+    listed = names or tuple(
+        f"{engine.name}=={version}"
+        for engine in api.engines_list()
+        if not engine.is_supplied
+        for version in engine.installed
+    )
+    found = {name: api.engines_offers(name) for name in listed}
+    if as_json:
+        print(json.dumps({name: asdict(offers) for name, offers in found.items()}, indent=2))
+        return
+    print_table(
+        ("engine", "processor", "as the library calls it", "precisions"),
+        [
+            (name, offer.processor, offer.name, ", ".join(offer.precisions))
+            for name, offers in found.items()
+            for offer in offers.offers
+        ],
+    )

@@ -2,7 +2,7 @@
 
 Modules whose name starts with `_` are no engines: `_environments` (a virtual environment for each
 library and version), `_worker` (the measured side), `_wheel` (what engines that are Python wheels
-have in common).
+have in common), `_native` (the same for vendors' own programs), `_binaries` (where users put those).
 """
 
 from abc import ABC, abstractmethod
@@ -11,7 +11,17 @@ from typing import ClassVar
 
 from gaugenn import plugins
 from gaugenn.errors import UsageError
-from gaugenn.records import Job, ModelRecord, Precision, Processor, Timings, TimingSemantics
+from gaugenn.records import (
+    EngineOffers,
+    Job,
+    ModelRecord,
+    Precision,
+    Processor,
+    Profile,
+    ProfileMethod,
+    Timings,
+    TimingSemantics,
+)
 
 
 class Engine(ABC):
@@ -34,6 +44,12 @@ class Engine(ABC):
     """Whether it is used when nobody names an engine."""
     needs_input_shapes: ClassVar[bool] = False
     """The library does not know the sizes of a model's inputs: the job has to give them all."""
+    phases: ClassVar[str] = "load, prepare"
+    """Which phases of a cold start it can tell apart; `load+prepare` where one call does both."""
+    profile_method: ClassVar[ProfileMethod | None] = None
+    """How the time of each operator is found; None where there is no way."""
+    source_packages: ClassVar[tuple[str, ...]] = ()
+    """Pure Python packages that it needs and that exist as source only."""
 
     @property
     def name(self) -> str:
@@ -61,6 +77,11 @@ class Engine(ABC):
                 return f"input {tensor.name!r} takes text; only numeric inputs can be generated"
         return None
 
+    def cannot(self, job: Job) -> str | None:
+        """Why it cannot do what a job asks for, whatever the model; or None."""
+        del job
+        return None
+
     def worker(self) -> str | None:
         """The text of the Python program that measures; None where the engine is a native binary."""
         return None
@@ -83,6 +104,36 @@ class Engine(ABC):
             EngineError: the engine says that it cannot load or run the model, and why.
             FormatError: output that cannot be understood.
         """
+
+    def profile_command(
+        self, job: Job, program: Sequence[str], model_paths: Sequence[str]
+    ) -> list[str]:
+        """The command that takes inferences of a job apart, in a launch that is no measurement.
+
+        Raises:
+            UsageError: there is no way to time this engine's operators.
+        """
+        del job, program, model_paths
+        raise UsageError(f"{self.title} has no profile by operator")
+
+    def parse_profile(self, stdout: str, stderr: str) -> Profile:
+        """What a finished `profile_command` found. Raises as `parse` does."""
+        del stdout, stderr
+        raise UsageError(f"{self.title} has no profile by operator")
+
+    def offers_command(self, program: Sequence[str]) -> list[str]:
+        """The command that asks the library what it can use on a device.
+
+        Raises:
+            UsageError: the engine cannot be asked.
+        """
+        del program
+        raise UsageError(f"{self.title} cannot be asked what it offers")
+
+    def parse_offers(self, stdout: str, stderr: str) -> EngineOffers:
+        """What a finished `offers_command` said. Raises as `parse` does."""
+        del stdout, stderr
+        raise UsageError(f"{self.title} cannot be asked what it offers")
 
     def last_phase(self, stdout: str) -> str | None:
         """The phase that an unfinished command had reached, where its output tells."""

@@ -12,6 +12,7 @@ import fcntl
 import hashlib
 import json
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -21,9 +22,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from gaugenn._cache import cache_folder
-from gaugenn.engines import Engine
+from gaugenn.engines import Engine, _binaries
+from gaugenn.engines._native import NativeEngine
 from gaugenn.errors import (
     EngineError,
     MissingToolError,
@@ -32,6 +35,7 @@ from gaugenn.errors import (
     UsageError,
     is_storage_full,
 )
+from gaugenn.records import Environment
 
 MARKER = "gaugenn-installation.json"
 IMPORT_LIMIT_S = 300.0
@@ -42,6 +46,33 @@ _NO_NETWORK = re.compile(
     r"NewConnectionError|ConnectTimeout|Name or service not known|Temporary failure in name"
     r"|Network is unreachable|Connection refused|Read timed out|ProxyError|SSLError|HTTP error 5"
 )
+
+
+class Installable(Protocol):
+    """What gets an environment: every engine, and whatever else names its packages alike."""
+
+    @property
+    def name(self) -> str:
+        """What the environment's folder begins with."""
+
+    @property
+    def default_version(self) -> str:
+        """The version that is installed when nobody names one."""
+
+    @property
+    def distribution(self) -> str | None:
+        """None for what needs no environment."""
+
+    @property
+    def module(self) -> str | None:
+        """What must be importable before it counts as installed."""
+
+    @property
+    def source_packages(self) -> tuple[str, ...]:
+        """Pure Python packages that it needs and that exist as source only."""
+
+    def requirements(self, version: str) -> tuple[str, ...]:
+        """What pip installs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +99,26 @@ class Installation:
         return self.folder / "bin" / "python"
 
 
-def find(engine: Engine, version: str) -> Installation | None:
+def find(engine: Installable, version: str) -> Installation | None:
     """The environment of an engine and version, if it is installed."""
     return _read_marker(_folder(engine, version))
 
 
-def is_installed(engine: Engine, version: str) -> bool:
-    """Whether a version can be started here: its environment is whole, or it needs none."""
+def is_installed(engine: Installable, version: str) -> bool:
+    """Whether a version can be started: its environment is whole, or it needs none.
+
+    A program that users supply counts where it is there for some ABI; see `runs_on`.
+    """
+    if isinstance(engine, NativeEngine):
+        return any(binary.version == version for binary in _binaries.found(engine))
     return engine.distribution is None or find(engine, version) is not None
+
+
+def runs_on(engine: Engine, version: str, environment: Environment) -> bool:
+    """Whether what is installed can be started on a device of this kind."""
+    if isinstance(engine, NativeEngine):
+        return _binaries.find(engine, version, _binaries.abi(environment)) is not None
+    return is_installed(engine, version)
 
 
 def installed() -> tuple[Installation, ...]:
@@ -87,7 +130,7 @@ def installed() -> tuple[Installation, ...]:
     return tuple(installation for installation in found if installation is not None)
 
 
-def install(engine: Engine, version: str | None = None) -> Installation:
+def install(engine: Installable, version: str | None = None) -> Installation:
     """Installs an engine's wheel into an environment of its own; an installed one is kept.
 
     Args:
@@ -101,6 +144,8 @@ def install(engine: Engine, version: str | None = None) -> Installation:
         TransientError: the package index cannot be reached.
     """
     version = version or engine.default_version
+    if isinstance(engine, NativeEngine):
+        raise _binaries.missing(engine, version, _host_abi())
     if engine.distribution is None:
         raise UsageError(f"{engine.name} needs no installation")
     folder = _folder(engine, version)
@@ -115,7 +160,7 @@ def install(engine: Engine, version: str | None = None) -> Installation:
         raise EngineError(f"{folder}: cannot be written: {error}; see GAUGENN_CACHE") from error
 
 
-def remove(engine: Engine, version: str) -> bool:
+def remove(engine: Installable, version: str) -> bool:
     """Removes an environment.
 
     Returns:
@@ -134,15 +179,21 @@ def remove(engine: Engine, version: str) -> bool:
 
 
 def program(engine: Engine, version: str) -> tuple[str, ...]:
-    """How an engine is started on this machine: an interpreter and the worker's text in a file.
+    """How an engine is started on this machine: an interpreter and the worker's text in a file, or
+    the program that its user supplied.
 
     Raises:
         MissingToolError: the version is not installed.
-        UsageError: the engine is no Python program.
+        UsageError: the engine has neither.
     """
+    if isinstance(engine, NativeEngine):
+        binary = _binaries.find(engine, version, _host_abi())
+        if binary is None:
+            raise _binaries.missing(engine, version, _host_abi())
+        return engine.program(str(binary.files[0]))
     text = engine.worker()
     if text is None:
-        raise UsageError(f"{engine.name} is a native binary, which this machine does not run")
+        raise UsageError(f"{engine.name} has no worker for this machine")
     interpreter = sys.executable
     if engine.distribution is not None:
         found = find(engine, version)
@@ -160,10 +211,14 @@ def library_digest(engine: Engine, version: str) -> str | None:
 
     Returns:
         SHA-256 over the sorted lines of path and digest of the wheel's files, the same in every
-        environment; None for what has no wheel or is not installed.
+        environment; of a supplied program that of its files. None for what has no wheel or is not
+        installed.
 
     **Source:** https://packaging.python.org/en/latest/specifications/recording-installed-packages/
     """
+    if isinstance(engine, NativeEngine):
+        binary = _binaries.find(engine, version, _host_abi())
+        return None if binary is None else binary.sha256
     found = find(engine, version)
     if found is None or engine.distribution is None:
         return None
@@ -182,9 +237,41 @@ def record_digest(record: str) -> str:
     return hashlib.sha256(json.dumps(inside).encode()).hexdigest()
 
 
+def _host_abi() -> str:
+    """Gaugenn itself runs on Linux, not on Android."""
+    return f"linux-{platform.machine().lower()}"
+
+
 def _is_pips(name: str) -> bool:
     """Whether pip wrote a file: scripts outside the library name their environment."""
     return name.startswith("../") or name.endswith((".dist-info/INSTALLER", ".dist-info/REQUESTED"))
+
+
+def pip_answer(installation: Installation, arguments: Sequence[str]) -> str | None:
+    """What the pip of an environment prints; None where it finds no distribution.
+
+    Raises:
+        EngineError: pip fails.
+        TransientError: the package index cannot be reached.
+    """
+    ended = _start([str(installation.interpreter), "-I", "-m", "pip", *arguments], IMPORT_LIMIT_S)
+    if ended.returncode == 0:
+        return ended.stdout
+    said = f"pip {' '.join(arguments[:3])}: {_last_line(ended.stderr)}"
+    if _NO_NETWORK.search(ended.stderr):
+        raise TransientError(f"the package index cannot be reached: {said}")
+    if "No matching distribution" in ended.stderr:
+        return None
+    raise EngineError(said)
+
+
+def pip_kinds(engine: "Installable") -> list[str]:
+    """Options of pip for what it may install of an engine.
+
+    A source distribution would run its own build program, and those of these libraries need a
+    compiler; only wheels are taken, but for pure Python packages that an engine names.
+    """
+    return ["--only-binary=:all:", *(f"--no-binary={name}" for name in engine.source_packages)]
 
 
 def worker_file(name: str, text: str) -> Path:
@@ -200,7 +287,7 @@ def worker_file(name: str, text: str) -> Path:
     return path
 
 
-def _folder(engine: Engine, version: str) -> Path:
+def _folder(engine: Installable, version: str) -> Path:
     if not _VERSION.fullmatch(version) or ".." in version:
         raise UsageError(f"{engine.name}=={version}: that is no version of a Python package")
     return cache_folder() / "engines" / f"{engine.name}-{version}"
@@ -220,16 +307,14 @@ def _scratch(folder: Path) -> Path:
     return Path(tempfile.mkdtemp(prefix=f".building-{folder.name}-", dir=folder.parent))
 
 
-def _build(engine: Engine, version: str, folder: Path) -> Installation:
+def _build(engine: Installable, version: str, folder: Path) -> Installation:
     scratch = _scratch(folder)
     try:
         interpreter = str(scratch / "bin" / "python")
         _run([sys.executable, "-m", "venv", str(scratch)], engine, version)
         pip = [interpreter, "-I", "-m", "pip"]
         wanted = engine.requirements(version)
-        # A source distribution would run its own build program, and those of these libraries need a
-        # compiler; only wheels are taken.
-        _run([*pip, "install", "--quiet", "--only-binary=:all:", *wanted], engine, version)
+        _run([*pip, "install", "--quiet", *pip_kinds(engine), *wanted], engine, version)
         frozen = _run([*pip, "list", "--format=freeze"], engine, version)
         if engine.module is not None:
             _try_import(engine, version, interpreter)
@@ -255,7 +340,7 @@ def _build(engine: Engine, version: str, folder: Path) -> Installation:
     return found
 
 
-def _try_import(engine: Engine, version: str, interpreter: str) -> None:
+def _try_import(engine: Installable, version: str, interpreter: str) -> None:
     ended = _start([interpreter, "-I", "-c", f"import {engine.module}"], IMPORT_LIMIT_S)
     if ended.returncode != 0:
         raise EngineError(
@@ -264,7 +349,7 @@ def _try_import(engine: Engine, version: str, interpreter: str) -> None:
         )
 
 
-def _run(argv: Sequence[str], engine: Engine, version: str) -> str:
+def _run(argv: Sequence[str], engine: Installable, version: str) -> str:
     ended = _start(argv, INSTALL_LIMIT_S)
     if ended.returncode == 0:
         return ended.stdout

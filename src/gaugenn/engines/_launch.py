@@ -394,17 +394,21 @@ def measure(adapter: Adapter, channel: Channel) -> dict[str, object]:
         "observed_processor": adapter.observed_processor(),
         "observed_precision": adapter.observed_precision(),
         "observed_threads": adapter.observed_threads(),
-        "notes": sorted(set(notes)),
+        "notes": sorted({*notes, *adapter.notes}),
     }
 
 
-def main(adapter_class: type[Adapter]) -> None:
+Work = Callable[[Adapter, Channel], dict[str, object]]
+"""Does what an order asks for and returns the answer."""
+
+
+def main(adapter_class: type[Adapter], work: Work = measure) -> None:
     """Runs the order in the last argument and leaves without running any library's exit code."""
     die_with_parent()
     channel = Channel()
     order = read_order(sys.argv[-1])
     try:
-        channel.finish("result", measure(adapter_class(order), channel))
+        channel.finish("result", work(adapter_class(order), channel))
     except Exception as error:  # noqa: BLE001 - this program's door: any library error is an answer
         if not isinstance(error, Refusal | MemoryError):
             traceback.print_exc()

@@ -27,13 +27,17 @@ import json
 import os
 import sys
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.generic]
+Foreign = Any
+"""An object of a library, whose types are not known here."""
 
+OUTPUT_SAMPLES = 256
+"""Values of each output that are reported, so that engines can be compared."""
 MAXIMUM_INPUT_BYTES = 1 << 31
 """Inputs larger than this are refused before they are made."""
 MAXIMUM_REASON_CHARACTERS = 1000
@@ -67,6 +71,8 @@ class Order:
     maximum_samples: int = 20_000
     page_cache: str = "warm"
     rate_per_s: float | None = None
+    input_dtypes: tuple[tuple[str, str], ...] = ()
+    """numpy name of an input's elements, for libraries that do not know it before they are fed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,14 +85,40 @@ class InputSpec:
     shape: tuple[int, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorTime:
+    """What an inference spent in one operator."""
+
+    name: str
+    """The node as the library names it."""
+    operator: str
+    """Its type as the library says it."""
+    duration_s: float
+    kernel: str = ""
+    """The implementation that was chosen, where the library tells."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a library can use on this machine."""
+
+    processor: str
+    name: str
+    """As the library calls it."""
+    precisions: tuple[str, ...]
+    """Values of `records.Precision`."""
+
+
 class Adapter:
     """One library, as the worker drives it: start, load, prepare, feed, then stage and invoke."""
 
     distribution: ClassVar[str | None] = None
     """PyPI name whose installed version is reported; None reports `version`."""
     version: ClassVar[str] = ""
-    phases: ClassVar[str] = "load, prepare"
+    phases: str = "load, prepare"
     """`load+prepare` where one call does both; `prepare` then does nothing."""
+    profiling: bool = False
+    """Set before `load` in a launch whose inferences are taken apart and never count as latency."""
 
     def __init__(self, order: Order) -> None:
         self.order = order
@@ -119,6 +151,18 @@ class Adapter:
 
     def outputs(self) -> list[tuple[str, Array]]:
         """Name and value of each output of the last inference; not timed."""
+        raise NotImplementedError
+
+    def offers(self) -> list[Offer]:
+        """What the started library can use here."""
+        raise NotImplementedError
+
+    def profile(self, repeats: int) -> list[list[OperatorTime]]:
+        """Takes inferences apart; after `stage` and a warm-up, with `profiling` set.
+
+        Returns:
+            For each of `repeats` inferences its operators in the order in which they ran.
+        """
         raise NotImplementedError
 
     def observed_processor(self) -> str | None:
@@ -256,7 +300,14 @@ def describe_output(name: str, array: Array) -> dict[str, object]:
         "mean": _number(mean + center, finite),
         "standard_deviation": _number(spread, finite),
         "not_finite": int(flat.size) - finite if numeric else 0,
+        "sample": spread_values(flat) if numeric and finite == flat.size else [],
     }
+
+
+def spread_values(flat: Array) -> list[float]:
+    """Values at evenly spread places of an array, or all of a small one."""
+    places = np.linspace(0, max(0, flat.size - 1), min(OUTPUT_SAMPLES, flat.size))
+    return [float(value) for value in flat[places.astype(np.int64)]]
 
 
 def _number(value: float, finite: int) -> float | None:
@@ -384,4 +435,5 @@ def read_order(text: str) -> Order:
     fields = json.loads(text)
     fields["model_paths"] = tuple(fields["model_paths"])
     fields["input_shapes"] = tuple((name, tuple(shape)) for name, shape in fields["input_shapes"])
+    fields["input_dtypes"] = tuple((n, d) for n, d in fields.get("input_dtypes", ()))
     return Order(**fields)

@@ -1,4 +1,4 @@
-"""ncnn through its Python wheel, on the CPU.
+"""ncnn through its Python wheel, on the CPU or with Vulkan.
 
 ncnn does not know the sizes of a net's inputs before it is fed, and it does not check them: a wrong
 size can end the process. So a job gives them all. Sizes carry a batch of 1, which ncnn has not and
@@ -7,13 +7,14 @@ which is dropped: (1, channels, height, width).
 
 import importlib
 import os
+import time
 from typing import ClassVar
 
 import numpy as np
 
 from gaugenn.engines._wheel import WheelEngine
-from gaugenn.engines._worker import Adapter, Array, InputSpec, Refusal
-from gaugenn.records import Precision, Processor, TimingSemantics
+from gaugenn.engines._worker import Adapter, Array, InputSpec, Offer, OperatorTime, Refusal
+from gaugenn.records import Precision, Processor, ProfileMethod, TimingSemantics
 
 
 class NcnnAdapter(Adapter):
@@ -40,10 +41,14 @@ class NcnnAdapter(Adapter):
         self.net = self.library.Net()
         options = self.net.opt
         options.num_threads = self.order.threads
-        options.use_vulkan_compute = False
+        options.use_vulkan_compute = self.order.processor == "gpu"
+        if self.order.processor == "gpu" and self.library.get_gpu_count() < 1:
+            raise Refusal("ncnn finds no Vulkan device")
         if self.order.precision == "float32":
             options.use_fp16_packed = options.use_fp16_storage = False
             options.use_fp16_arithmetic = options.use_bf16_storage = False
+        if self.profiling:
+            options.lightmode = False
         path = self.order.model_paths[0]
         with open(path, "rb") as file:  # noqa: PTH123
             self.binary = file.read(4) == self.binary_magic
@@ -100,9 +105,67 @@ class NcnnAdapter(Adapter):
             names = list(self.net.output_names())
         return [(n, np.array(m)) for n, m in zip(names, self.results, strict=True)]
 
+    def offers(self) -> list[Offer]:
+        """The CPU, and the first Vulkan device, which may be one in software."""
+        able = ("as-stored", "float32", "float16")
+        found = [Offer(processor="cpu", name="CPU", precisions=able)]
+        if self.library.get_gpu_count() > 0:
+            found.append(Offer(processor="gpu", name=self.gpu_name(), precisions=able))
+        return found
+
+    def gpu_name(self) -> str:
+        """The first Vulkan device."""
+        return str(self.library.get_gpu_info(0).device_name())
+
+    def profile(self, repeats: int) -> list[list[OperatorTime]]:
+        """Extracts each layer's output in their order, and again, which only copies it out."""
+        layers = [layer for layer in self.net.layers() if layer.bottoms]
+        whole = np.zeros((repeats, len(layers)), np.int64)
+        copied = np.zeros_like(whole)
+        for repeat in range(repeats):
+            self.stage()
+            for position, layer in enumerate(layers):
+                for blob in layer.tops:
+                    whole[repeat, position] += self.extraction_ns(blob)
+                    copied[repeat, position] += self.extraction_ns(blob)
+        spent = whole - np.median(copied, axis=0)
+        return [
+            [
+                OperatorTime(
+                    name=layer.name,
+                    operator=layer.type or f"layer {layer.typeindex}",
+                    duration_s=float(ns) / 1e9,
+                    kernel="vulkan" if self.on_gpu(layer) else "",
+                )
+                for layer, ns in zip(layers, row, strict=True)
+            ]
+            for row in spent
+        ]
+
+    def extraction_ns(self, blob: int) -> int:
+        """How long the extractor takes to compute a blob, if it is not there yet, and to copy it."""
+        begin = time.perf_counter_ns()
+        code, _ = self.extractor.extract(blob)
+        if code != 0:
+            raise Refusal(f"ncnn cannot extract blob {blob}")
+        return time.perf_counter_ns() - begin
+
+    def on_gpu(self, layer: object) -> bool:
+        """Whether a layer runs on the GPU."""
+        enabled = bool(self.net.opt.use_vulkan_compute)
+        return enabled and bool(layer.support_vulkan)  # type: ignore[attr-defined]
+
     def observed_processor(self) -> str:
-        """Vulkan is off."""
-        return "cpu"
+        """The GPU where a device was found and some layer can run on it; a note tells the others."""
+        layers = [n for n in self.net.layers() if n.bottoms and n.type != "Split"]
+        accelerated = [layer for layer in layers if self.on_gpu(layer)]
+        if not accelerated:
+            return "cpu"
+        self.notes.append(f"gpu-name: {self.gpu_name()}")
+        if len(accelerated) < len(layers):
+            others = len(layers) - len(accelerated)
+            self.notes.append(f"layers-on-cpu: {others} of {len(layers)}")
+        return "gpu"
 
     def observed_precision(self) -> str:
         """How weights and activations are kept where a layer allows it."""
@@ -117,17 +180,18 @@ class NcnnAdapter(Adapter):
 
 
 class Ncnn(WheelEngine):
-    """ncnn on the CPU."""
+    """ncnn on the CPU, or with Vulkan."""
 
     title = "ncnn"
     spec = "https://github.com/Tencent/ncnn/wiki"
     formats = ("ncnn",)
-    processors = (Processor.CPU,)
-    precisions = (Precision.AS_STORED, Precision.FLOAT32)
+    processors = (Processor.CPU, Processor.GPU)
+    precisions = (Precision.AS_STORED, Precision.FLOAT32, Precision.FLOAT16)
     distribution = "ncnn"
     module = "ncnn"
     default_version = "1.0.20261020"
     needs_input_shapes = True
+    profile_method = ProfileMethod.BLOB_BY_BLOB
     adapter: ClassVar[type[Adapter]] = NcnnAdapter
     timing_semantics = TimingSemantics(
         real_weights=True,

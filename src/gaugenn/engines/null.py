@@ -12,8 +12,14 @@ from typing import ClassVar
 import numpy as np
 
 from gaugenn.engines._wheel import WheelEngine
-from gaugenn.engines._worker import Adapter, Array, InputSpec, Refusal
-from gaugenn.records import ModelRecord, Precision, Processor, TimingSemantics
+from gaugenn.engines._worker import Adapter, Array, InputSpec, Offer, OperatorTime, Refusal
+from gaugenn.records import (
+    ModelRecord,
+    Precision,
+    Processor,
+    ProfileMethod,
+    TimingSemantics,
+)
 
 
 class NullAdapter(Adapter):
@@ -78,9 +84,27 @@ class NullAdapter(Adapter):
         """The product."""
         return [("output", self.result)]
 
+    def offers(self) -> list[Offer]:
+        """What numpy has."""
+        return [Offer(processor="cpu", name="numpy", precisions=("as-stored",))]
+
+    def profile(self, repeats: int) -> list[list[OperatorTime]]:
+        """The one operator."""
+        runs = []
+        for _ in range(repeats):
+            begin = time.perf_counter_ns()
+            self.invoke()
+            duration_s = (time.perf_counter_ns() - begin) / 1e9
+            runs.append([OperatorTime(name="output", operator="MatMul", duration_s=duration_s)])
+        return runs
+
     def observed_processor(self) -> str:
-        """The product is numpy's."""
+        """The product is numpy's, whatever was asked for."""
         return "cpu"
+
+    def observed_precision(self) -> str:
+        """So is its type."""
+        return self.result.dtype.name
 
 
 class Null(WheelEngine):
@@ -94,6 +118,7 @@ class Null(WheelEngine):
     distribution = None
     default_version = "1"
     by_default = False
+    profile_method = ProfileMethod.CALLBACK
     adapter: ClassVar[type[Adapter]] = NullAdapter
     timing_semantics = TimingSemantics(
         real_weights=False,

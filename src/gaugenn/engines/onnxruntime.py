@@ -1,13 +1,15 @@
 """ONNX Runtime with its CPU execution provider and its default graph optimisations (all of them)."""
 
 import importlib
+import json
+import os
 from typing import ClassVar
 
 import numpy as np
 
 from gaugenn.engines._wheel import WheelEngine
-from gaugenn.engines._worker import Adapter, Array, InputSpec, Refusal
-from gaugenn.records import Precision, Processor, TimingSemantics
+from gaugenn.engines._worker import Adapter, Array, InputSpec, Offer, OperatorTime, Refusal
+from gaugenn.records import Precision, Processor, ProfileMethod, TimingSemantics, version_key
 
 
 class OnnxRuntimeAdapter(Adapter):
@@ -31,6 +33,9 @@ class OnnxRuntimeAdapter(Adapter):
         options.intra_op_num_threads = self.order.threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
+        if self.profiling:
+            options.enable_profiling = True
+            options.profile_file_prefix = os.path.abspath("profile")  # noqa: PTH100
         self.session = self.library.InferenceSession(
             self.order.model_paths[0], options, providers=["CPUExecutionProvider"]
         )
@@ -92,6 +97,41 @@ class OnnxRuntimeAdapter(Adapter):
             return np.concatenate(parts) if parts else np.zeros(0, np.float32)
         return np.asarray(value)
 
+    def offers(self) -> list[Offer]:
+        """The CPU provider; a remote one that the wheel also has runs nothing here."""
+        return [
+            Offer(processor="cpu", name=name, precisions=("as-stored",))
+            for name in self.library.get_available_providers()
+            if name == "CPUExecutionProvider"
+        ]
+
+    def profile(self, repeats: int) -> list[list[OperatorTime]]:
+        """The kernel times in the trace that the session writes, of the last inferences.
+
+        Source: https://onnxruntime.ai/docs/performance/tune-performance/profiling-tools.html
+        """
+        for _ in range(repeats):
+            self.invoke()
+        path = self.session.end_profiling()
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+            events = json.load(file)
+        os.remove(path)  # noqa: PTH107
+        seen: dict[str, list[OperatorTime]] = {}
+        for event in events:
+            details = event.get("args", {})
+            if event.get("cat") != "Node" or not event["name"].endswith("_kernel_time"):
+                continue
+            row = OperatorTime(
+                name=event["name"].removesuffix("_kernel_time"),
+                operator=details["op_name"],
+                duration_s=event["dur"] / 1e6,
+                kernel=details.get("provider", ""),
+            )
+            seen.setdefault(f"{details.get('node_index')} {row.name}", []).append(row)
+        if any(len(rows) < repeats for rows in seen.values()):
+            raise Refusal("some operators did not run in every inference")
+        return [[rows[-back] for rows in seen.values()] for back in range(repeats, 0, -1)]
+
     def observed_processor(self) -> str | None:
         """The session's provider."""
         return "cpu" if self.providers == ["CPUExecutionProvider"] else None
@@ -112,6 +152,8 @@ class OnnxRuntime(WheelEngine):
     distribution = "onnxruntime"
     module = "onnxruntime"
     default_version = "1.31.1"
+    phases = "load+prepare"
+    profile_method = ProfileMethod.PROFILER
     adapter: ClassVar[type[Adapter]] = OnnxRuntimeAdapter
     timing_semantics = TimingSemantics(
         real_weights=True,
@@ -119,3 +161,11 @@ class OnnxRuntime(WheelEngine):
         output_copy_timed=False,
         raw_samples=True,
     )
+
+    def requirements(self, version: str) -> tuple[str, ...]:
+        """The wheel and numpy; before 1.19 it was built with numpy 1 and cannot be imported beside 2.
+
+        Source: https://github.com/microsoft/onnxruntime/releases/tag/v1.19.0
+        """
+        numpy = "numpy" if version_key(version) >= (1, 19) else "numpy<2"
+        return (f"{self.distribution}=={version}", numpy)

@@ -11,7 +11,7 @@ from typing import ClassVar, Protocol
 
 from gaugenn.engines import _worker
 from gaugenn.engines._wheel import WheelEngine
-from gaugenn.engines._worker import Adapter, Refusal
+from gaugenn.engines._worker import Adapter, Offer, Refusal
 from gaugenn.errors import EngineError
 from gaugenn.records import Job, ModelRecord, Precision, Processor, TimingSemantics
 
@@ -30,6 +30,10 @@ class SimulatedAdapter(Adapter):
     def load(self) -> None:
         """Refuses."""
         raise Refusal("this engine runs on the simulated device only: --device simulated")
+
+    def offers(self) -> list[Offer]:
+        """What it pretends to be."""
+        return [Offer(processor="cpu", name="simulated", precisions=("as-stored",))]
 
 
 class Process(Protocol):

@@ -28,9 +28,9 @@ Mobile Deep Neural Networks in the wild", IMC 2021, https://arxiv.org/abs/2109.1
 
 ADDED = frozenset(
     """
-    .androidmodel .caffe .circle .daq .dat .data .feathermodel .gguf .hef .kmodel .litertlm
-    .mdl .mindir .mlmodelc .mlpackage .modle .nb .om .ort .pbmm .pdiparams .proto .ptd .pte .ptl .rf
-    .rpnmodel .safetensors .scorer .task .tensorflow .timfile .xnn
+    .androidmodel .binarypb .caffe .circle .daq .dat .data .feathermodel .gguf .hef .kmodel
+    .litertlm .mdl .mindir .mlmodelc .mlpackage .modle .nb .om .ort .pbmm .pdiparams .proto .ptd
+    .pte .ptl .rf .rpnmodel .safetensors .scorer .task .tensorflow .timfile .xnn
     """.split()  # noqa: SIM905
 )
 """Extensions of formats that came later, and names seen in apps (`.modle` is no slip of ours)."""

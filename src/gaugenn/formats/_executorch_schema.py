@@ -25,6 +25,7 @@ class ProgramField(IntEnum):
     SEGMENTS = 4
     CONSTANTS = 5
     MUTABLE = 6
+    NAMED = 7
 
 
 class PlanField(IntEnum):

@@ -8,6 +8,8 @@ import json
 import re
 import zlib
 
+from gaugenn.formats import _mediapipe
+
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _POINTER_SIZE = re.compile(rb"\nsize (\d{1,18})\n")
 
@@ -68,6 +70,11 @@ _MAGICS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"MSCF", "a cabinet archive"),
     (257, b"ustar", "a tar archive"),
     (0, b"bplist", "a binary property list"),
+    (0, b"\x9b\xc1\x3a\xfe", "a keyboard dictionary"),
+    (0, b"\\fsa", "a dictionary as a finite-state automaton"),
+    (0, b"pro\x00", "an Android compilation profile"),
+    (0, b"prm\x00", "an Android compilation profile"),
+    (2, b"\xda\x27", "data of the ICU library"),
     (0, b"-----BEGIN ", "a PEM key or certificate"),
     (
         0,
@@ -75,11 +82,13 @@ _MAGICS: tuple[tuple[int, bytes, str], ...] = (
         "a KenLM language model: counts of words, no network",
     ),
     (0, b"\xd6\xfd\xb2\x7e", "an OpenFst transducer: a graph of states, no network"),
+    (64, b"\xef\xbe\xad\xde", "the weights of a Core ML program"),
+    (28, b"\x07\0\0\0\0\0\0\0generic", "the description of a compiled Core ML model"),
 )
 """(offset, bytes, what it is). **Source:** the formats' own specifications, as collected in
 https://www.iana.org/assignments/media-types and https://source.android.com/docs/core/runtime/dex-format;
-https://github.com/kpu/kenlm/blob/master/lm/binary_format.cc and https://www.openfst.org for the last
-two.
+https://github.com/kpu/kenlm/blob/master/lm/binary_format.cc and https://www.openfst.org for the
+language model and the transducer.
 """
 
 _RESOURCE_TABLE = re.compile(
@@ -90,18 +99,11 @@ _RESOURCE_TABLE = re.compile(
 **Source:** https://android.googlesource.com/platform/frameworks/base/+/main/tools/aapt2/Resources.proto
 """
 
-_PIPELINE = re.compile(
-    rb"\n[\x80-\xff]{0,4}[\x00-\x7f](?:\n[\x00-\x7f][ -~]+)?\x12[\x00-\x7f]\w+Calculator"
-)
-_PIPELINE_TEXT = re.compile(
-    rb"^\s*(?:node\s*:?\s*\{\s*(?:name:\s*\S+\s+)?)?calculator\s*:", re.MULTILINE
-)
-"""The first node of a graph, in both forms. **Source:**
-https://github.com/google-ai-edge/mediapipe/blob/master/mediapipe/framework/calculator.proto"""
-
-_MEDIAPIPE = "a MediaPipe graph, a pipeline of calculators around models that lie elsewhere"
-
 _MARKUP = (b"<!doctype html", b"<html", b"<head", b"<body")
+_OPENCV = re.compile(rb"<opencv_storage>|^%YAML[: ]1\.0|!!opencv-")
+"""**Source:** https://docs.opencv.org/4.x/da/d56/group__core__xml.html"""
+_TOKENIZER = re.compile(rb'"(?:added_tokens|tokenizer_class|do_lower_case)"\s*:')
+"""**Source:** https://huggingface.co/docs/tokenizers/index"""
 _TEXT_CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1b")
 _VOCABULARY = re.compile(rb"(?:^|\n)(?:\[PAD\]|\[UNK\]|<unk>|<s>|<pad>)\r?\n")
 
@@ -140,8 +142,9 @@ def describe(head: bytes, size_bytes: int) -> str | None:
         return "an Android resource in protobuf form"
     if _RESOURCE_TABLE.match(head):
         return "an Android resource table in protobuf form"
-    if _PIPELINE.match(head):
-        return _MEDIAPIPE
+    pipeline = _mediapipe.recognised(head, text=False)
+    if pipeline is not None:
+        return pipeline
     if head.startswith(b"\n") and b"<unk>\x15" in head[:64]:
         return "a SentencePiece vocabulary"
     if _is_zlib(head):
@@ -154,12 +157,17 @@ def _describe_text(head: bytes, size_bytes: int) -> str:
     lower = text[:256].lower()
     if lower.startswith(_MARKUP):
         return "an HTML page"
+    if _OPENCV.search(text[:512]):
+        return "an OpenCV storage, such as a cascade of features"
     if lower.startswith((b"<?xml", b"<")):
         return "an HTML page" if b"<html" in lower else "an XML document"
-    if b"calculator" in text and b"node" in text and _PIPELINE_TEXT.search(text):
-        return _MEDIAPIPE
+    pipeline = _mediapipe.recognised(text, text=True)
+    if pipeline is not None:
+        return pipeline
     if _VOCABULARY.search(text[:512]):
         return "a vocabulary list"
+    if text[:1] == b"{" and _TOKENIZER.search(text):
+        return "the settings of a tokenizer"
     if text[:1] in (b"{", b"["):
         whole = len(head) == size_bytes
         return "JSON that describes no known model" if _is_json(text, whole=whole) else "text"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from gaugenn import plugins
 from gaugenn.content import Content
 from gaugenn.errors import FormatError
-from gaugenn.formats import _candidates, _foreign, _wrappings
+from gaugenn.formats import _candidates, _foreign, _mediapipe, _parts, _wrappings
 from gaugenn.formats._contract import HEAD_BYTES, FormatReader, Magic
 from gaugenn.graph import Model
 from gaugenn.records import FileKind
@@ -55,7 +55,8 @@ class Identification:
         entropy_bits: bits per byte, measured where a nominated file is neither claimed nor known to
             be something else.
         wrapping: what is around the model, the outermost first: `gzip`, `xor-0x5a`, `base64`,
-            `offset-64`, `gzip+xor-0x5a`; None for a plain file.
+            `offset-64`, `gzip+xor-0x5a`, `parts-3` (the first of three files that are one); None for
+            a plain file.
         inner: the model without its wrapping; None for a plain file, and where only a head was seen.
     """
 
@@ -96,7 +97,11 @@ def identify(content: Content) -> Identification:
     indistinguishable from random; see `FileKind`.
     """
     head = content.head(HEAD_BYTES)
-    early = identify_head(content.name, head, content.size_bytes)
+    if _parts.part_of(content.file_name) is not None:
+        found = _part(content, head)
+        if found is not None:
+            return found
+    early = _early(content.name, head, content.size_bytes)
     if early is not None:
         return early if early.wrapping is None else _unwrapped(content, head, early)
     suffix = _candidates.nomination(content.name, _suffixes())
@@ -114,6 +119,8 @@ def identify(content: Content) -> Identification:
         return Identification(kind=FileKind.MODEL, formats=claimed, nominated=True)
     model_like = _candidates.is_model_like(content.name)
     what = _foreign.describe(head, content.size_bytes)
+    if what == _mediapipe.GRAPH:
+        what = _mediapipe.describe(content)
     named = suffix is not None or model_like
     if named and (what is None or _wrappings.needs_more(head)):
         hidden = _hidden(content)
@@ -137,6 +144,17 @@ def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | N
     Returns:
         The same as `identify` would, or None where that needs the whole file or its neighbours.
     """
+    part = _parts.part_of(posixpath.basename(name))
+    if part is not None and (
+        _claimants(name, head)
+        or _candidates.nomination(part.stem, _suffixes()) is not None
+        or _candidates.is_model_like(part.stem)
+    ):
+        return None
+    return _early(name, head, size_bytes)
+
+
+def _early(name: str, head: bytes, size_bytes: int) -> Identification | None:
     claimed = _claimants(name, head)
     if claimed and not any(_may_be_half(name, format_) for format_ in claimed):
         return Identification(kind=FileKind.MODEL, formats=claimed, nominated=True)
@@ -152,11 +170,54 @@ def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | N
     what = _foreign.describe(head, size_bytes)
     if _wrappings.needs_more(head) and (suffix is not None or model_like):
         return None
+    if what == _mediapipe.GRAPH and suffix is not None:
+        return None
     if what is None and suffix is not None:
         return None
     if what is None and model_like and (is_random(memoryview(head)) or _may_hide(name, head)):
         return None
     return _foreign_file(suffix, what or "nothing that a reader recognises")
+
+
+def _part(content: Content, head: bytes) -> Identification | None:
+    """The first of several parts as the model that all are together, and each other one as its part.
+
+    None for a first part that is a whole model by itself, or where nobody can read the whole.
+    """
+    first = _parts.first_of(content)
+    if first is not None:
+        found = _part(first, first.head(HEAD_BYTES))
+        if found is None or found.inner is None or _claimants(content.name, head):
+            return None
+        return Identification(
+            kind=FileKind.WEIGHTS,
+            formats=found.formats,
+            reason=f"part of {first.file_name}",
+            nominated=True,
+        )
+    formats = _claimants(content.name, head)
+    whole = _parts.joined(content) if formats else None
+    if whole is None:
+        return None
+    for name in formats:
+        try:
+            readers()[name].read(content)
+        except FormatError:
+            continue
+        return None
+    for name in formats:
+        try:
+            readers()[name].read(whole[0])
+        except FormatError:
+            continue
+        return Identification(
+            kind=FileKind.MODEL,
+            formats=(name,),
+            nominated=True,
+            wrapping=f"parts-{whole[1]}",
+            inner=whole[0],
+        )
+    return None
 
 
 def _claimants(name: str, head: bytes) -> tuple[str, ...]:
@@ -165,12 +226,16 @@ def _claimants(name: str, head: bytes) -> tuple[str, ...]:
 
 
 def _may_be_half(name: str, format_: str) -> bool:
-    """Whether a file that is a model by itself may belong to a graph of its format beside it."""
+    """Whether a file that is a model by itself may belong to a graph beside it.
+
+    That takes a name that tells the graph's, or one by which its own format goes and some format's
+    weights do.
+    """
     reader = readers()[format_]
-    weights = reader.weights_suffixes
     if reader.graph_names(posixpath.basename(name)):
         return True
-    return not set(weights).isdisjoint(reader.suffixes) and name.lower().endswith(weights)
+    halves = set(reader.suffixes).intersection(_weights_suffixes())
+    return name.lower().endswith(tuple(halves))
 
 
 def _has_graph_names(name: str) -> bool:

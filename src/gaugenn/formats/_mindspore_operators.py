@@ -10,8 +10,14 @@ operands are matrices. Operators of training (`...Grad`, optimisers) have no ONN
 
 from gaugenn.errors import FormatError
 from gaugenn.formats import _mindspore_schema as schema
-from gaugenn.formats._tflite_call import OMITTED, Call, Rule, Translation
-from gaugenn.formats._tflite_operators import ONNX_TYPES, renamed
+from gaugenn.formats._operator_call import (
+    OMITTED,
+    ONNX_TYPES,
+    Call,
+    Rule,
+    Translation,
+    renamed,
+)
 from gaugenn.graph import AttributeValue
 
 _INT_MAX = (1 << 63) - 1

@@ -18,7 +18,7 @@ from gaugenn.formats._flatbuffers import Table, Value
 from gaugenn.formats._mnn_operators import padded, padding, window
 from gaugenn.formats._mnn_schema import CompressionField, ConvolutionField, SymmetricField
 from gaugenn.formats._mnn_weights import WeightSource
-from gaugenn.formats._tflite_call import Call
+from gaugenn.formats._operator_call import Call
 from gaugenn.graph import (
     AttributeValue,
     DataType,

@@ -12,8 +12,14 @@ from collections.abc import Sequence
 
 from gaugenn.errors import FormatError
 from gaugenn.formats import _mnn_schema as schema
-from gaugenn.formats._tflite_call import OMITTED, Call, Rule, Translation
-from gaugenn.formats._tflite_operators import ONNX_TYPES, renamed
+from gaugenn.formats._operator_call import (
+    OMITTED,
+    ONNX_TYPES,
+    Call,
+    Rule,
+    Translation,
+    renamed,
+)
 from gaugenn.graph import AttributeValue, DataType
 
 _INT_MAX = (1 << 63) - 1

@@ -86,6 +86,7 @@ Value: TypeAlias = (
     | float
     | str
     | bytes
+    | memoryview
     | tuple["Value", ...]
     | list["Value"]
     | Pairs
@@ -130,18 +131,24 @@ def looks_like_pickle(head: bytes) -> bool:
     return len(head) > 2 and head[0] == 0x80 and 2 <= head[1] <= _NEWEST_PROTOCOL
 
 
-def walk(data: memoryview, where: str, start: int = 0) -> Pickled:
+Built = Callable[[Call, memoryview, int], int]
+"""Sees an instance that has just got its state, the data and the place behind; returns where to go on.
+For streams that are more than a pickle."""
+
+
+def walk(data: memoryview, where: str, start: int = 0, built: Built | None = None) -> Pickled:
     """Walks one pickle.
 
     Args:
         data: bytes that hold the pickle; more may follow it.
         where: for messages.
         start: where it begins.
+        built: is told of each instance that has got its state.
 
     Raises:
         FormatError: cut off, an unknown opcode, or operands that are not there.
     """
-    walker = _Walker(data, where, start)
+    walker = _Walker(data, where, start, built)
     try:
         return walker.run()
     except (struct.error, IndexError, ValueError, UnicodeDecodeError) as error:
@@ -153,8 +160,9 @@ def walk(data: memoryview, where: str, start: int = 0) -> Pickled:
 class _Walker:
     """The stack machine, with records in place of effects."""
 
-    def __init__(self, data: memoryview, where: str, start: int) -> None:
+    def __init__(self, data: memoryview, where: str, start: int, built: Built | None) -> None:
         self.at = start
+        self._built = built
         self._data = data
         self._where = where
         self._stack: list[_Slot] = []
@@ -385,6 +393,8 @@ class _Walker:
         target = self._top()
         if isinstance(target, Call):
             target.state = state
+            if self._built is not None:
+                self.at = self._built(target, self._data, self.at)
         elif not isinstance(target, Pairs | Persistent):
             raise self._error("a state is set on what is no instance")
 

@@ -236,7 +236,10 @@ class Message:
     def integer(self, name: str, default: int = 0) -> int:
         """An integer or enum field as a signed 64-bit value."""
         values = self._fields.get(self._schema.numbers[name] << 3 | VARINT)
-        return _signed(values[-1]) if values else default
+        if not values:
+            return default
+        value = values[-1]
+        return value if value < 1 << 63 else value - (1 << 64)
 
     def integers(self, name: str) -> tuple[int, ...]:
         """A repeated integer field, packed or not, as signed 64-bit values."""

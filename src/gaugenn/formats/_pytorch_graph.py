@@ -5,15 +5,14 @@ known values decided. What only running the model would tell stays in the graph:
 bodies, or an operator that gives a number. A branch that only refuses the input is left out.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-import numpy as np
-
-from gaugenn.errors import FormatError, UnsupportedFormatError
-from gaugenn.formats._pickle import Call, Pairs, Value
-from gaugenn.formats._pytorch_operators import Operand, Ref, Site, mapped
+from gaugenn.errors import UnsupportedFormatError
+from gaugenn.formats._pickle import Pairs, Value
+from gaugenn.formats._pytorch_builder import GraphBuilder
+from gaugenn.formats._pytorch_operators import Operand, Ref
 from gaugenn.formats._pytorch_scopes import Draft, Scope, finished
 from gaugenn.formats._pytorch_script import (
     Apply,
@@ -39,7 +38,6 @@ from gaugenn.formats._pytorch_values import (
     Dotted,
     Instance,
     assigned,
-    attribute_of,
     differ_plainly,
     is_small,
     refs_in,
@@ -47,17 +45,10 @@ from gaugenn.formats._pytorch_values import (
     side_by_side,
 )
 from gaugenn.graph import (
-    AttributeValue,
-    DataType,
     Graph,
     Shape,
-    Tensor,
-    TensorKind,
 )
 
-_STEP_LIMIT = 500_000
-"""Expressions, elements and pickled values that are looked at; a large network takes 20,000."""
-_NODE_LIMIT = 100_000
 _DEEPEST_CALL = 64
 _UNROLLED = 64
 
@@ -72,7 +63,7 @@ class _Returned:
     value: Operand
 
 
-class ScriptGraphs:
+class ScriptGraphs(GraphBuilder):
     """Follows a method of a module.
 
     Args:
@@ -91,19 +82,12 @@ class ScriptGraphs:
         constant_tensors: PickledTensors,
         where: str,
     ) -> None:
+        super().__init__(where)
         self._sources = sources
         self._pickled = tensors
         self._constant_tensors = constant_tensors
         self._constants = constants if isinstance(constants, tuple | list) else ()
-        self._where = where
-        self._root = Scope(parent=None, name="forward")
-        self._scope = self._root
-        self._names: set[str] = set()
-        self._weights: dict[int, Ref] = {}
-        self._instances: dict[int, Instance] = {}
-        self._steps = 0
         self._calls = 0
-        self._numbers = 0
 
     def graphs(
         self, root: Value, method: str, input_shapes: Mapping[int, Shape]
@@ -134,42 +118,7 @@ class ScriptGraphs:
         except RecursionError:
             raise self._error("expressions and calls nest too deep") from None
 
-    def _error(self, what: str) -> FormatError:
-        return FormatError(f"{self._where}: {what}")
-
-    def _spend(self, steps: int) -> None:
-        self._steps += steps
-        if self._steps > _STEP_LIMIT:
-            raise self._error(f"following the text takes more than {_STEP_LIMIT} steps")
-
     # --- values of the pickle -------------------------------------------------------------------
-
-    def _value(self, value: Value, path: str, pickled: PickledTensors) -> Operand:
-        """A pickled value as an operand. Tensors become constants of the main graph."""
-        self._spend(1)
-        if value is None or isinstance(value, bool | int | float | str):
-            return value
-        if isinstance(value, list | tuple):
-            return [self._value(v, f"{path}.{i}", pickled) for i, v in enumerate(value)]
-        if not isinstance(value, Call):
-            return value
-        known = self._weights.get(id(value)) or self._instances.get(id(value))
-        if known is not None:
-            return known
-        if value.called.startswith("torch.jit._pickle."):
-            given = value.arguments
-            return (
-                self._value(given[0], path, pickled) if isinstance(given, tuple) and given else None
-            )
-        tensor = pickled.tensor(value, path or "constant")
-        if tensor is None:
-            instance = self._instances[id(value)] = Instance(value, path, pickled)
-            return instance
-        ref = self._weights[id(value)] = self._new(tensor.name, at=self._root)
-        shape = tuple(s for s in tensor.shape or () if isinstance(s, int))
-        ref.shape = shape
-        self._root.tensors[ref.name] = replace(tensor, name=ref.name)
-        return ref
 
     def _field(self, owner: Instance, name: str) -> Operand:
         if name in owner.fields:
@@ -183,106 +132,6 @@ class ScriptGraphs:
         if self._find(f"{owner.call.called}.{name}") is not None:
             return Bound(owner, name)
         raise self._error(f"{owner.call.called or 'an instance'} has no attribute {name!r}")
-
-    # --- tensors and nodes ----------------------------------------------------------------------
-
-    def _new(self, wanted: str, at: Scope | None = None) -> Ref:
-        """A tensor with a name that no graph has."""
-        name = wanted
-        while not name or name in self._names:
-            self._numbers += 1
-            name = f"{wanted}.{self._numbers}"
-        self._names.add(name)
-        scope = at or self._scope
-        scope.tensors[name] = Tensor(name=name, dtype=DataType.UNKNOWN, shape=None)
-        return Ref(name)
-
-    def _constant(self, value: bool | int | float) -> Ref:
-        kinds = {bool: DataType.BOOL, int: DataType.INT64, float: DataType.FLOAT32}
-        dtype = kinds[type(value)]
-        ref = self._new("constant")
-        held = min(max(value, -(1 << 63)), (1 << 63) - 1) if dtype is DataType.INT64 else value
-        with np.errstate(over="ignore"):
-            data = np.asarray(held, dtype=np.dtype(dtype.value).newbyteorder("<")).tobytes()
-        self._scope.tensors[ref.name] = Tensor(
-            name=ref.name,
-            dtype=dtype,
-            shape=(),
-            data=memoryview(data),
-            kind=TensorKind.CONSTANT,
-        )
-        return ref
-
-    def _named(self, value: Operand) -> str:
-        """The tensor name of an operand of a node; "" for None."""
-        if isinstance(value, Ref):
-            return value.name
-        return self._constant(value).name if isinstance(value, bool | int | float) else ""
-
-    def _node(
-        self,
-        namespace: str,
-        operator: str,
-        arguments: tuple[Operand, ...],
-        named: Mapping[str, Operand],
-    ) -> Ref:
-        """Adds a call of an operator; gives its result."""
-        if sum(len(s) for s in (self._scope.nodes, self._names)) > _NODE_LIMIT:
-            raise self._error(f"the model has more than {_NODE_LIMIT} operators and tensors")
-        self._spend(sum(len(v) for v in arguments if isinstance(v, list | tuple)))
-        in_place = operator.endswith("_") and not operator.endswith("__")
-        plain = operator.removesuffix("_") if in_place else operator
-        found = mapped(namespace, Site(name=plain, arguments=arguments, named=named))
-        attributes: dict[str, AttributeValue | Scope] = {}
-        if found is not None:
-            inputs = [self._named(value) for value in found.inputs]
-            attributes.update(found.attributes)
-            while inputs and not inputs[-1]:
-                inputs.pop()
-        else:
-            inputs = []
-            labelled = [(f"argument_{i}", v) for i, v in enumerate(arguments)] + [*named.items()]
-            for label, value in labelled:
-                refs = list(refs_in(value))
-                inputs += [ref.name for ref in refs]
-                plain_value = None if refs else attribute_of(value)
-                if plain_value is not None:
-                    attributes[label] = plain_value
-        if namespace in ("quantized", "prepacked"):
-            self._add_packed(arguments, inputs)
-        result = self._new(operator)
-        self._scope.nodes.append(
-            Draft(f"{namespace}::{operator}", found.operator if found else "", inputs,
-                   [result.name], attributes)
-        )  # fmt: skip
-        first = arguments[0] if arguments else None
-        if in_place and isinstance(first, Ref):
-            first.name, first.shape = result.name, None
-            return first
-        return result
-
-    def _add_packed(self, arguments: tuple[Operand, ...], inputs: list[str]) -> None:
-        """Adds the weights inside of packed parameters."""
-        for value in arguments:
-            if isinstance(value, Instance):
-                held = self._packed(value.call.state, value.path, value.tensors, 0)
-                inputs += [ref.name for ref in held]
-
-    def _packed(
-        self, value: Value, path: str, pickled: PickledTensors, depth: int
-    ) -> Iterable[Ref]:
-        self._spend(1)
-        if depth > DEEPEST_LIST:
-            return
-        if isinstance(value, tuple | list):
-            for i, part in enumerate(value[:LENGTH_LIMIT]):
-                yield from self._packed(part, f"{path}.{i}", pickled, depth + 1)
-        elif isinstance(value, Call):
-            found = self._value(value, path, pickled)
-            if isinstance(found, Ref):
-                yield found
-            elif isinstance(found, list):
-                yield from refs_in(found)
 
     # --- statements -----------------------------------------------------------------------------
 

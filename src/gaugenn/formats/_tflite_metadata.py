@@ -2,7 +2,8 @@
 
 **Source:** https://github.com/google-ai-edge/LiteRT/blob/main/tflite/converter/schema/
 (`conversion_metadata.fbs`), https://ai.google.dev/edge/litert/conversion/tensorflow/metadata
-(`TFLITE_METADATA` and the files packed behind the model as a zip)
+(`TFLITE_METADATA` and the files packed behind the model as a zip),
+https://github.com/google-ai-edge/LiteRT/tree/main/litert/core (`LiteRtStamp`)
 """
 
 import struct
@@ -56,6 +57,10 @@ def entries(name: str, data: memoryview) -> Iterator[tuple[str, str]]:
             source = _SOURCES.get(environment.integer(2))
             if source:
                 yield "converted_from", source
+        elif name == "LiteRtStamp":
+            # Two fields of fixed size, padded with zeros: the chip's maker and its name.
+            words = bytes(data[:_MOST_TEXT_BYTES]).decode("ascii", "replace").split("\0")
+            yield "compiled_for", " ".join(word for word in words if word)
     except FormatError:
         yield f"unreadable {name}", f"{data.nbytes} bytes"
 

@@ -26,37 +26,18 @@ import struct
 from collections.abc import Sequence
 
 from gaugenn.errors import FormatError
-from gaugenn.formats._tflite_call import OMITTED, Call, Rule, Translation
+from gaugenn.formats._operator_call import (
+    OMITTED,
+    ONNX_TYPES,
+    Call,
+    Rule,
+    Translation,
+    renamed,
+)
 from gaugenn.graph import AttributeValue, DataType
 
 _INT_MAX = (1 << 63) - 1
 """What ONNX `Slice` takes for "to the end"."""
-
-ONNX_TYPES: dict[DataType, int] = {
-    DataType.FLOAT32: 1,
-    DataType.UINT8: 2,
-    DataType.INT8: 3,
-    DataType.UINT16: 4,
-    DataType.INT16: 5,
-    DataType.INT32: 6,
-    DataType.INT64: 7,
-    DataType.STRING: 8,
-    DataType.BOOL: 9,
-    DataType.FLOAT16: 10,
-    DataType.FLOAT64: 11,
-    DataType.UINT32: 12,
-    DataType.UINT64: 13,
-    DataType.COMPLEX64: 14,
-    DataType.COMPLEX128: 15,
-    DataType.BFLOAT16: 16,
-    DataType.FLOAT8_E4M3FN: 17,
-    DataType.FLOAT8_E5M2: 19,
-    DataType.UINT4: 21,
-    DataType.INT4: 22,
-    DataType.UINT2: 25,
-    DataType.INT2: 26,
-}
-"""ONNX's numbers for element types. **Source:** https://onnx.ai/onnx/intro/concepts.html"""
 
 _UNSIGNED = (DataType.UINT8, DataType.UINT16, DataType.UINT32, DataType.UINT64)
 
@@ -70,11 +51,6 @@ def activation(code: int) -> dict[str, AttributeValue]:
         low, high = (-1.0, 1.0) if code == 2 else (0.0, 6.0)
         return {"fused_activation": "Clip", "fused_min": low, "fused_max": high}
     return {"fused_activation_function": "SIGN_BIT" if code == 5 else code}
-
-
-def renamed(operator: str) -> Rule:
-    """A rule for operators that differ from ONNX only in name."""
-    return lambda call: Translation(operator=operator, attributes=dict(call.options))
 
 
 def _clip(low: float, high: float) -> Rule:

@@ -4,7 +4,7 @@
 `bidirectional_sequence_lstm.cc`, `unidirectional_sequence_rnn.cc`, ...), order of inputs.
 """
 
-from gaugenn.formats._tflite_call import OMITTED, Call, Rule, Translation
+from gaugenn.formats._operator_call import OMITTED, Call, Rule, Translation
 from gaugenn.graph import AttributeValue
 
 _ACTIVATIONS = {1: "Relu", 4: "Tanh"}

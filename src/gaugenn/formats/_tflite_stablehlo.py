@@ -3,8 +3,15 @@
 **Source:** https://openxla.org/stablehlo/spec
 """
 
-from gaugenn.formats._tflite_call import OMITTED, Call, Rule, Translation
-from gaugenn.formats._tflite_operators import ONNX_TYPES, bit_shift, loop, renamed
+from gaugenn.formats._operator_call import (
+    OMITTED,
+    ONNX_TYPES,
+    Call,
+    Rule,
+    Translation,
+    renamed,
+)
+from gaugenn.formats._tflite_operators import bit_shift, loop
 from gaugenn.graph import AttributeValue, DataType
 
 _COMPARISONS = {"EQ": "Equal", "GE": "GreaterOrEqual", "GT": "Greater"} | {

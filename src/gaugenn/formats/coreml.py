@@ -1,4 +1,5 @@
-"""Core ML models (`.mlmodel`): neural networks, pipelines, and classical learning as single steps.
+"""Core ML models (`.mlmodel`, `.mlpackage`): neural networks, programs, pipelines, and classical
+learning as single steps.
 
 Beyond the contract of `gaugenn.graph`:
 
@@ -6,6 +7,9 @@ Beyond the contract of `gaugenn.graph`:
 - A model that is no network is a graph of one node, named by its kind; its numbers are not read.
 - A pipeline is a graph with a node per step; a network among them is the attribute `function`.
 - `LRN`, `PRelu` and others keep Core ML's own parameters only where ONNX knows them.
+- A program (iOS 15 and later) has its weights in a file in the folder `weights` beside it.
+
+Notes: `classical-ml`, `weights-absent`, `weights-packed` (in a layout that is not unpacked here).
 
 **Source:** https://github.com/apple/coremltools/tree/main/mlmodel/format
 """
@@ -14,10 +18,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gaugenn.content import Content
-from gaugenn.errors import FormatError, UnsupportedFormatError
+from gaugenn.errors import FormatError
+from gaugenn.formats import _coreml_program_binary as binary
 from gaugenn.formats import _coreml_schema as schema
 from gaugenn.formats._contract import FormatReader
 from gaugenn.formats._coreml_layers import Site, map_layer
+from gaugenn.formats._coreml_program import Program
+from gaugenn.formats._coreml_weights import weight_files
 from gaugenn.formats._names import TensorNames
 from gaugenn.formats._protobuf import LENGTH, VARINT, HeadField, Message, head_fields, read_message
 from gaugenn.graph import (
@@ -49,7 +56,7 @@ _FLATTEN = 301
 
 
 class CoreMlReader(FormatReader):
-    """Reads `.mlmodel`; ML programs, whose weights are a folder's, are named and refused."""
+    """Reads `.mlmodel`, alone or in the folder of an `.mlpackage`."""
 
     title = "Core ML"
     spec = "https://github.com/apple/coremltools/blob/main/mlmodel/format/Model.proto"
@@ -70,7 +77,7 @@ class CoreMlReader(FormatReader):
             FormatError: no known kind of model, or a network that contradicts itself.
         """
         message = read_message(content.data, schema.MODEL)
-        builder = _Builder()
+        builder = _Builder(content)
         builder.add_model(message, 0)
         if not any(draft.nodes for draft in builder.drafts):
             raise message.error("a Core ML model without a layer or step")
@@ -80,8 +87,13 @@ class CoreMlReader(FormatReader):
             producer=builder.producer,
             graphs=tuple(draft.graph() for draft in builder.drafts),
             metadata=builder.metadata,
+            companions=tuple(sorted(builder.companions)),
             notes=tuple(sorted(builder.notes)),
         )
+
+    def companions(self, content: Content) -> tuple[Content, ...]:
+        """The weights of a program."""
+        return weight_files(content)
 
 
 def _looks_like_coreml(name: str, head: bytes) -> bool:
@@ -147,7 +159,9 @@ class _Draft:
 class _Builder:
     """Collects the graphs of one file."""
 
-    def __init__(self) -> None:
+    def __init__(self, content: Content) -> None:
+        self._content = content
+        self.companions: set[str] = set()
         self.drafts: list[_Draft] = []
         self.notes: set[str] = set()
         self.metadata: dict[str, str] = {}
@@ -159,18 +173,15 @@ class _Builder:
         if len(kinds) != 1:
             raise message.error(f"{len(kinds)} kinds of model, expected one")
         kind = kinds[0]
-        if kind == "mlProgram":
-            raise UnsupportedFormatError(
-                f"{message.path}: a Core ML program, whose weights lie in the folder of an "
-                ".mlpackage; only neural networks are read"
-            )
-        index = self._new(kind)
-        draft = self.drafts[index]
         description = message.message("description", schema.DESCRIPTION)
         if description is None:
             raise message.error("a Core ML model must have a description (field 2)")
         if depth == 0:
             self._describe(description)
+        if kind == "mlProgram":
+            return self._add_program(message)
+        index = self._new(kind)
+        draft = self.drafts[index]
         for each in description.messages("input", schema.FEATURE):
             self._feature(draft, each)
         wanted = [e.text("name") for e in description.messages("output", schema.FEATURE)]
@@ -184,6 +195,26 @@ class _Builder:
             self.notes.add("classical-ml")
             self._add_step(draft, kind, list(draft.inputs), wanted, {})
         draft.outputs = [name for name in wanted if name in draft.tensors]
+        return index
+
+    def _add_program(self, message: Message) -> int:
+        index = len(self.drafts)
+        source = message.message("mlProgram", binary.PROGRAM)
+        program = Program(self._content, index)
+        made = () if source is None else program.graphs(binary.functions(source))
+        if not made:
+            raise message.error("a program without a function")
+        for graph in made:
+            self.drafts[self._new(graph.name, graph.parent)] = _Draft(
+                name=graph.name,
+                parent=graph.parent,
+                tensors=dict(graph.tensors),
+                nodes=list(graph.nodes),
+                inputs=list(graph.inputs),
+                outputs=list(graph.outputs),
+            )
+        self.notes |= program.notes
+        self.companions.update(program.companions)
         return index
 
     def _new(self, name: str, parent: int | None = None) -> int:

@@ -2,8 +2,9 @@
 
 Each entry point is a graph. Values have no names unless the exporter kept them: value `i` is `value_i`.
 A view costs the program nothing and leaves no call behind: the result only lies where its source does;
-such places get a node `memory.view`. Calls of delegates are nodes under the delegate's name; their
-insides belong to the delegate.
+such places get a node `memory.view`. Calls of delegates are nodes under the delegate's name; what
+XNNPACK runs on the CPU is a graph of its own, the attribute `function`; the insides of all others
+belong to the delegate.
 
 Notes: `accelerator-blob` (a part that only a delegate can run), `bounded-shapes` (sizes are upper
 bounds), `control-flow` (jumps: nodes stand in the file's order), `newer-types`, `weights-absent`.
@@ -20,6 +21,7 @@ from gaugenn.content import Content
 from gaugenn.errors import FormatError
 from gaugenn.formats import _executorch_operators as operators
 from gaugenn.formats import _executorch_schema as schema
+from gaugenn.formats import _executorch_xnnpack as xnnpack
 from gaugenn.formats._assembly import unique
 from gaugenn.formats._contract import FormatReader, Magic
 from gaugenn.formats._executorch_schema import (
@@ -35,6 +37,7 @@ from gaugenn.graph import (
     AttributeValue,
     DataType,
     Graph,
+    GraphReference,
     LazyBytes,
     Model,
     Node,
@@ -112,10 +115,17 @@ class _Program:
         constants = self.root.table(ProgramField.CONSTANTS)
         self._constants = None if constants is None else _offsets(constants)
         self._mutable = [_offsets(table) for table in self.root.tables(ProgramField.MUTABLE)]
+        self._named = {
+            each.string(0): each.integer(1, "u32") for each in self.root.tables(ProgramField.NAMED)
+        }
+        self._first = 0
+        self._inner: dict[tuple[int, int], Graph] = {}
 
     def model(self) -> Model:
         """The whole model."""
-        graphs = tuple(_Plan(self, t).graph() for t in self.root.tables(ProgramField.PLANS))
+        plans = self.root.tables(ProgramField.PLANS)
+        self._first = len(plans)
+        graphs = (*(_Plan(self, table).graph() for table in plans), *self._inner.values())
         if not any(graph.nodes for graph in graphs):
             raise FormatError("an ExecuTorch program that calls nothing")
         return Model(
@@ -135,6 +145,33 @@ class _Program:
                 f"{self._data.nbytes}: cut off"
             )
         return self._data[start : start + size]
+
+    def inside(self, delegate: Table) -> tuple[int, int] | None:
+        """The graph that a delegate runs, by its index in the model, and the number of its inputs;
+        None for machine code.
+        """
+        processed = delegate.table(1)
+        if delegate.string(0) != xnnpack.DELEGATE or processed is None:
+            return None
+        place = (processed.integer(0, "i8"), processed.integer(1, "u32"))
+        if place not in self._inner:
+            data = self._delegate_data(*place)
+            if data is None or not xnnpack.is_graph(data):
+                return None
+            graph = xnnpack.read_graph(data, self.root.buffer.name, self._named_data, self.notes)
+            self._inner[place] = graph
+        return self._first + list(self._inner).index(place), len(self._inner[place].inputs)
+
+    def _delegate_data(self, location: int, index: int) -> memoryview | None:
+        """In the program, or in a segment of its own."""
+        if location:
+            return self._segments[index] if index < len(self._segments) else None
+        held = self.root.tables(ProgramField.DELEGATE_DATA)
+        return held[index].blob(0) if index < len(held) else None
+
+    def _named_data(self, name: str) -> memoryview | None:
+        index = self._named.get(name)
+        return None if index is None or index >= len(self._segments) else self._segments[index]
 
     def held(self, index: int, size: int, mutable: int | None) -> memoryview:
         """The bytes of a stored tensor.
@@ -192,7 +229,10 @@ class _Plan:
         self._kernels = [
             (each.string(0), each.string(1)) for each in table.tables(PlanField.OPERATORS)
         ]
-        self._delegates = [each.string(0) for each in table.tables(PlanField.DELEGATES)]
+        self._delegates = [
+            (each.string(0) or "delegate", program.inside(each))
+            for each in table.tables(PlanField.DELEGATES)
+        ]
 
     def graph(self) -> Graph:
         """The entry point's graph."""
@@ -307,8 +347,7 @@ class _Plan:
             index = table.integer(0)
             if not 0 <= index < len(self._delegates):
                 raise FormatError(f"delegate {index} is called; there are {len(self._delegates)}")
-            self._notes.add("accelerator-blob")
-            self._delegate(self._delegates[index] or "delegate", table.integers(1))
+            self._delegate(*self._delegates[index], table.integers(1))
         elif kind == Instruction.MOVE:
             source, target = table.integer(0), table.integer(1)
             self._add("MoveCall", "Identity", [source], [target], {})
@@ -376,12 +415,22 @@ class _Plan:
         )
         return name
 
-    def _delegate(self, name: str, arguments: tuple[int, ...]) -> None:
+    def _delegate(
+        self, name: str, inside: tuple[int, int] | None, arguments: tuple[int, ...]
+    ) -> None:
         """Arguments are what the delegate reads, then what it writes."""
         data = [item for index in arguments for item in self._members(index)]
-        first = next((at for at, i in enumerate(data) if not self._is_ready(i)), len(data))
+        if inside is None:
+            first = next((at for at, i in enumerate(data) if not self._is_ready(i)), len(data))
+        else:
+            first = inside[1]
         self._spend(len(data))
-        self._add(name, "", data[:first], data[first:], {})
+        attributes: dict[str, AttributeValue] = {}
+        if inside is None:
+            self._notes.add("accelerator-blob")
+        else:
+            attributes["function"] = GraphReference(inside[0])
+        self._add(name, "", data[:first], data[first:], attributes)
 
     def _add(
         self,

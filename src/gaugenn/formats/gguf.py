@@ -95,9 +95,11 @@ class GgufReader(FormatReader):
     """Reads the tensors. There is no graph: the remark is `weights-only`.
 
     `Q4_0` and `Q8_0` are blocks of integers with a scale each, and are given so, the scales in a tensor
-    of their own. Other block types have no such form: their bytes are given as they stand, with an
-    unknown element type. `tensor_type.<TYPE>` in the metadata counts the tensors of each type. A file
-    without tensors has the remark `vocabulary-only`.
+    of their own. Other block types (with minima, or scales of scales) have no such form: their bytes
+    are given as they stand, under the true shape, with an unknown element type and the remark
+    `weights-packed`; digests and counts hold for them, statistics of values do not. In the metadata
+    `tensor_type.<TYPE>` counts the tensors of each type. A file without tensors has the remark
+    `vocabulary-only`.
     """
 
     title = "GGUF"
@@ -128,6 +130,7 @@ class _Reader:
         self._where = content.name
         self._at = len(_MAGIC)
         self._metadata: dict[str, str] = {}
+        self._notes: set[str] = set()
         self._alignment = _DEFAULT_ALIGNMENT
 
     def model(self) -> Model:
@@ -153,7 +156,7 @@ class _Reader:
             str(version),
             held,
             metadata=self._metadata,
-            notes=() if held else ("vocabulary-only",),
+            notes=self._notes if held else ("vocabulary-only",),
         )
 
     def _take(self, count: int) -> memoryview:
@@ -250,6 +253,8 @@ class _Reader:
         data = self._data[start : start + size]
         constant = TensorKind.CONSTANT
         if blocks is None or blocks.name not in ("Q4_0", "Q8_0"):
+            if blocks is not None:
+                self._notes.add("weights-packed")
             return [Tensor(name=name, dtype=dtype, shape=shape, data=data, kind=constant)]
         nibbles = blocks.name == "Q4_0"
         count = elements // blocks.elements

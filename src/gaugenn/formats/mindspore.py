@@ -20,7 +20,7 @@ from gaugenn.formats._assembly import check_calls, ordered, unique
 from gaugenn.formats._contract import FormatReader, Magic
 from gaugenn.formats._flatbuffers import FlatBuffer, Table
 from gaugenn.formats._mindspore_schema import GraphField, NodeField, SubgraphField, TensorField
-from gaugenn.formats._tflite_call import Call, Translation
+from gaugenn.formats._operator_call import Call, Translation
 from gaugenn.formats._tflite_tensors import mark_absent_weights
 from gaugenn.graph import (
     AttributeValue,

@@ -22,7 +22,7 @@ from gaugenn.formats._flatbuffers import Field, FlatBuffer, Table, Tables
 from gaugenn.formats._mnn_layers import Layer, Site, float_scales, layer
 from gaugenn.formats._mnn_schema import DescriptionField, NetField, OperatorField, SubgraphField
 from gaugenn.formats._mnn_weights import WeightSource
-from gaugenn.formats._tflite_call import Call, Translation
+from gaugenn.formats._operator_call import Call, Translation
 from gaugenn.graph import (
     AttributeValue,
     DataType,
@@ -37,6 +37,11 @@ from gaugenn.graph import (
 )
 
 _WEIGHTS_SUFFIX = ".mnn.weight"
+_BENCHMARK_CODE = "benchmark"
+"""With this code MNN's own programs put made-up weights in the place of the file's.
+
+Source: https://mnn-docs.readthedocs.io/en/latest/tools/benchmark.html
+"""
 _OFFSET_FIELDS = (0, 1, 2, 3, 4, 7, 10, 11)
 _BYTE_FIELDS = {NetField.FORWARD_TYPE: 16, NetField.SOURCE: 8, NetField.USAGE: 4}
 """Bounds of the root's enumerations, with room for newer values."""
@@ -79,9 +84,13 @@ class MnnReader(FormatReader):
     magics: ClassVar[tuple[Magic, ...]] = ((1, bytes(3)),)  # the root table is near the beginning
 
     def sniff(self, name: str, head: bytes) -> bool:
-        """The root table has the fields of a net, and nothing where other formats identify."""
-        del name
-        return _looks_like_a_net(head)
+        """The root table has the fields of a net, and nothing where other formats identify.
+
+        Under the format's own name the offset of a root that is no table is enough, too: that is a
+        broken net, for `read` to refuse.
+        """
+        named = name.lower().endswith(self.suffixes)
+        return _looks_like_a_net(head) or (named and _has_a_root(head) and not _has_a_table(head))
 
     def read(self, content: Content) -> Model:
         """Reads every sub-graph; weights stay in the mapped files.
@@ -97,13 +106,29 @@ class MnnReader(FormatReader):
             raise type(error)(f"{content.name}: {error}") from error
 
 
-def _looks_like_a_net(head: bytes) -> bool:
-    """Checks the root as far as the head shows it: its vectors may lie anywhere behind."""
+def _has_a_root(head: bytes) -> bool:
+    """Whether an offset of a root table comes first, and no identifier of another format second."""
     at = int.from_bytes(head[:4], "little")
     if len(head) < 32 or at % 4 or not 4 <= at <= _FARTHEST_ROOT:
         return False
-    if all(0x20 < byte < 0x7F for byte in head[4:8]):
-        return False  # another format's identifier
+    return not all(0x20 < byte < 0x7F for byte in head[4:8])
+
+
+def _has_a_table(head: bytes) -> bool:
+    """Whether the root offset leads to something that has the form of a table."""
+    at = int.from_bytes(head[:4], "little")
+    vtable = at - int.from_bytes(head[at : at + 4], "little", signed=True)
+    if not 4 <= vtable <= len(head) - 4:
+        return False
+    size = int.from_bytes(head[vtable : vtable + 2], "little")
+    return size >= 4 and size % 2 == 0
+
+
+def _looks_like_a_net(head: bytes) -> bool:
+    """Checks the root as far as the head shows it: its vectors may lie anywhere behind."""
+    if not _has_a_root(head):
+        return False
+    at = int.from_bytes(head[:4], "little")
     vtable = at - int.from_bytes(head[at : at + 4], "little", signed=True)
     if not 4 <= vtable <= len(head) - 4:
         return False
@@ -201,6 +226,8 @@ class _Reading:
         check_calls(graphs)
         if root.integer(NetField.USAGE, "i8") == schema.TRAINING:
             self._notes.add("training-graph")
+        if root.string(NetField.BUSINESS_CODE) == _BENCHMARK_CODE:
+            self._notes.add("benchmark-weights")
         companion = self._source.companion
         extra = root.table(NetField.EXTRA_INFO)
         return Model(

@@ -5,8 +5,9 @@ import re
 from collections.abc import Iterator, Mapping
 
 from gaugenn.content import Content
-from gaugenn.errors import FormatError, UnsupportedFormatError
+from gaugenn.errors import FormatError
 from gaugenn.formats._contract import FormatReader
+from gaugenn.formats._joblib import WRAPPER, item_code, walk_joblib
 from gaugenn.formats._pickle import Call, Pairs, Value, looks_like_pickle, walk
 from gaugenn.graph import AttributeValue, DataType, Graph, Model, Node, Tensor, TensorKind
 
@@ -17,7 +18,7 @@ _FIRST_CLASS = re.compile(
 )
 """A class of scikit-learn as the first thing in a pickle, in older and newer protocols."""
 _ARRAY = re.compile(r"numpy\.(?:_?core)\.multiarray\._reconstruct")
-_JOBLIB = b"NumpyArrayWrapper"
+_JOBLIB = b"ArrayWrapper"
 _BUFFER = re.compile(r"numpy\.(?:_?core)\.numeric\._frombuffer")
 """What makes an array in pickles up to protocol 4, and from protocol 5 on."""
 _STEP_LIMIT = 256
@@ -35,8 +36,8 @@ _ITEMS: Mapping[str, DataType] = {
 class SklearnReader(FormatReader):
     """Reads one estimator, or the steps of a pipeline, as one node each: the remark is `classical-ml`.
 
-    Settings are attributes, learned arrays are weights. joblib's files mix arrays into the pickle and
-    are refused by name. Trees keep what they learned in a form of their own and have no weights here.
+    Settings are attributes, learned arrays are weights, from plain pickles and from joblib's. Trees
+    keep what they learned in a form of their own and have no weights here.
     """
 
     title = "scikit-learn"
@@ -54,14 +55,14 @@ class SklearnReader(FormatReader):
 
         Raises:
             FormatError: cut off, or no estimator.
-            UnsupportedFormatError: written by joblib.
+            UnsupportedFormatError: written by a joblib whose arrays lie in other files.
         """
-        if _JOBLIB in bytes(content.data[: 1 << 20]):
-            raise UnsupportedFormatError(
-                f"{content.name}: an estimator of scikit-learn, written by joblib, which puts arrays "
-                "between the records of the pickle; only plain pickles are read"
-            )
-        root = walk(content.data, content.name).value
+        mixed = _JOBLIB in bytes(content.data[: 1 << 20])
+        root = (
+            walk_joblib(content.data, content.name)
+            if mixed
+            else walk(content.data, content.name).value
+        )
         if not isinstance(root, Call) or not root.called.startswith("sklearn."):
             raise FormatError(f"{content.name}: the pickle holds no estimator of scikit-learn")
         return _model(root)
@@ -141,21 +142,21 @@ def _array(name: str, value: Value) -> Tensor | None:
     ):
         held, kind, sizes, order = value.arguments
         turned = order != "C"
+    elif value.called == WRAPPER and isinstance(value.state, Pairs) and value.elements:
+        kind, sizes = value.state.get("dtype"), value.state.get("shape")
+        turned, held = value.state.get("order") != "C", value.elements[0]
     else:
         return None
-    made_of = kind.arguments if isinstance(kind, Call) else None
-    item = made_of[0] if isinstance(made_of, tuple) and made_of else None
-    dtype = _ITEMS.get(item) if isinstance(item, str) else None
+    dtype = _ITEMS.get(item_code(kind))
     if dtype is None or not isinstance(sizes, tuple) or len(sizes) > 32:
         return None
     shape = tuple(s for s in sizes if isinstance(s, int) and not isinstance(s, bool) and s >= 0)
     if len(shape) != len(sizes) or math.prod(shape) >= 1 << 48:
         raise FormatError(f"array {name[:80]!r} has the sizes {str(sizes)[:80]}")
-    whole = isinstance(held, bytes) and not turned
     return Tensor(
         name=name,
         dtype=dtype,
         shape=shape,
-        data=memoryview(held) if whole and isinstance(held, bytes) else None,
+        data=memoryview(held) if isinstance(held, bytes | memoryview) and not turned else None,
         kind=TensorKind.CONSTANT,
     )

@@ -4,7 +4,8 @@ Beyond the contract of `gaugenn.graph`:
 
 - Tensors are named as in TensorFlow: the first result of a node by the node, others `node:1`, ...
 - Placeholders are the graph's inputs and no nodes. Constants stay nodes whose result is a CONSTANT.
-- Variables are CONSTANT tensors without data: their values lie in a checkpoint, which is not read.
+- Variables are CONSTANT tensors; their values lie in a checkpoint, beside a meta graph or in the folder
+  `variables` of a SavedModel. Those that it does not have, or that are there in parts, have no data.
 - Functions are graphs. `Loop` has no trip count and no condition inputs, its attribute `cond` is the
   graph that computes the condition. Control inputs are left out.
 - Where a graph mixes layouts it is CHANNELS_FIRST, and nodes that differ have `channels_last`.
@@ -21,6 +22,8 @@ from gaugenn.formats import _tensorflow_operators as operators
 from gaugenn.formats import _tensorflow_schema as schema
 from gaugenn.formats._contract import FormatReader
 from gaugenn.formats._protobuf import LENGTH, VARINT, HeadField, Message, head_fields, read_message
+from gaugenn.formats._tensorflow_bundle import Bundle
+from gaugenn.formats._tensorflow_values import Values, index_of, values_of
 from gaugenn.graph import (
     AttributeValue,
     DataType,
@@ -59,7 +62,7 @@ def graph_model(message: Message) -> Model:
     Raises:
         FormatError: a graph that refers to nothing, or has no nodes.
     """
-    return _Builder().model("GraphDef", [(message, None)])
+    return _Builder(None).model("GraphDef", [(message, None)])
 
 
 class TensorFlowReader(FormatReader):
@@ -70,6 +73,7 @@ class TensorFlowReader(FormatReader):
         "https://github.com/tensorflow/tensorflow/blob/master/tensorflow/core/framework/graph.proto"
     )
     suffixes = (".pb", ".graphdef", ".meta")
+    weights_suffixes = (".index", ".data-00000-of-00001")
     magics = ((0, b"\n"), (0, b"\x08\x01\x12"))  # the first node; a saved model's version
 
     def sniff(self, name: str, head: bytes) -> bool:
@@ -103,7 +107,18 @@ class TensorFlowReader(FormatReader):
                 graphs.append((graph, meta))
         if not graphs:
             raise FormatError(f"{content.name}: a {kind} without a graph (field 2)")
-        return _Builder().model(kind, graphs)
+        return _Builder(values_of(content, kind)).model(kind, graphs)
+
+    def companions(self, content: Content) -> tuple[Content, ...]:
+        """The table and the files of a checkpoint."""
+        head = content.head(4096)
+        try:
+            if _is_graph(head):
+                return ()
+            index = index_of(content, "SavedModel" if _is_saved_model(head) else "MetaGraphDef")
+            return () if index is None else (index, *Bundle(index).files())
+        except FormatError:
+            return ()
 
 
 def _is_graph(head: bytes) -> bool:
@@ -183,7 +198,8 @@ class _Draft:
 class _Builder:
     """Collects the graphs and functions of one file."""
 
-    def __init__(self) -> None:
+    def __init__(self, values: Values | None) -> None:
+        self._values = values
         self._drafts: list[_Draft] = []
         self._functions: dict[str, int] = {}
         self._notes: set[str] = set()
@@ -215,6 +231,7 @@ class _Builder:
             producer=f"TensorFlow {version}" if version else "",
             graphs=made,
             metadata=metadata,
+            companions=() if self._values is None else self._values.companions,
             notes=tuple(sorted(self._notes)),
         )
 
@@ -238,7 +255,7 @@ class _Builder:
         )
 
     def _graph(self, draft: _Draft) -> Graph:
-        return _GraphBuilder(draft, self._functions, self._notes).graph()
+        return _GraphBuilder(draft, self._functions, self._notes, self._values).graph()
 
 
 def _tags(meta: Message | None) -> str:
@@ -271,8 +288,15 @@ def _interface(signature: Message, side: str) -> tuple[str, ...]:
 class _GraphBuilder:
     """One graph: names first, then order, then operators."""
 
-    def __init__(self, draft: _Draft, functions: Mapping[str, int], notes: set[str]) -> None:
+    def __init__(
+        self,
+        draft: _Draft,
+        functions: Mapping[str, int],
+        notes: set[str],
+        values: Values | None,
+    ) -> None:
         self._draft = draft
+        self._values = values
         self._functions = functions
         self._notes = notes
         self._tensors: dict[str, Tensor] = {}
@@ -442,12 +466,15 @@ class _GraphBuilder:
         sizes = shape if isinstance(shape, tuple) else ()
         known = tuple(s for s in sizes if isinstance(s, int) and s >= 0)
         if isinstance(shape, tuple) and len(known) == len(shape):
-            self._notes.add("weights-absent")
+            dtype, data = _dtype(given.get("dtype", "")), None
+            if self._values is not None:
+                shared = given.get("shared_name")
+                names = (shared if isinstance(shared, str) else "", results[0])
+                data = self._values.data(names, dtype, known)
+            if data is None:
+                self._notes.add("weights-absent")
             self._tensors[results[0]] = Tensor(
-                name=results[0],
-                dtype=_dtype(given.get("dtype", "")),
-                shape=known,
-                kind=TensorKind.CONSTANT,
+                name=results[0], dtype=dtype, shape=known, data=data, kind=TensorKind.CONSTANT
             )
         else:
             self._tensors[results[0]] = Tensor(

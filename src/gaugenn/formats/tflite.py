@@ -24,7 +24,7 @@ from gaugenn.formats import (
 )
 from gaugenn.formats._contract import FormatReader, Magic
 from gaugenn.formats._flatbuffers import Field, FlatBuffer, Table
-from gaugenn.formats._tflite_call import OMITTED, Call, Translation
+from gaugenn.formats._operator_call import OMITTED, Call, Translation
 from gaugenn.formats._tflite_schema import ModelField, OperatorField, SubgraphField
 from gaugenn.formats._tflite_tensors import TensorSource, mark_absent_weights
 from gaugenn.graph import AttributeValue, Graph, GraphReference, Layout, Model, Node, Tensor

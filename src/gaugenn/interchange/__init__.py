@@ -36,7 +36,7 @@ def forms() -> tuple[str, ...]:
 
 
 def render(study: Study, form: str) -> str:
-    """A study's measurements in a form. Invalid ones are left out.
+    """A study's measurements in a form. Left out are invalid ones, and those without samples.
 
     Raises:
         UsageError: no such form, or nothing was measured.
@@ -46,7 +46,13 @@ def render(study: Study, form: str) -> str:
         raise UsageError(f"there is no form {form!r}; there are: {', '.join(forms())}")
     module = form.replace("-", "_")
     export = plugins.load(__name__, module, Export)()  # type: ignore[type-abstract]
-    measured = [e for e in experiments(study) if e.runs and e.verdict.validity != "invalid"]
+    measured = [
+        e
+        for e in experiments(study)
+        if e.runs
+        and e.verdict.validity != "invalid"
+        and all(timings.steady_s for _, timings in e.launches)
+    ]
     if not measured:
         raise UsageError(f"{study.path} holds no valid measurement to export")
     return export.render(measured)

@@ -51,6 +51,10 @@ def conditions(
         note("real_weights", semantics.real_weights)
         note("input_preparation_timed", semantics.input_preparation_timed)
         note("output_copy_timed", semantics.output_copy_timed)
+    note("measured_by", "gaugenn" if record.imported is None else record.imported.tool)
+    if record.imported is not None:
+        for variable in record.imported.stated:
+            note(f"stated {variable.name}", variable.value)
     for run in runs:
         for reading in run.before:
             if reading.key in ("battery_state", "screen", "thermal_status"):
@@ -60,6 +64,8 @@ def conditions(
             note("observed_precision", run.timings.observed_precision)
             note("observed_threads", run.timings.observed_threads)
             note("input_sha256", run.timings.input_sha256)
+            aggregate = run.timings.aggregate
+            note("statistic", "median" if aggregate is None else aggregate.statistic)
     return {name: " / ".join(sorted(values)) for name, values in found.items()}
 
 

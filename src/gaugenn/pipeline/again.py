@@ -24,8 +24,8 @@ def launch_again(wanted: Sequence[tuple[Study, JobRecord]], watcher: Watcher) ->
         watcher: is told how it goes, as stage `bench`.
 
     Returns:
-        Whether they were launched: not where they ran on several devices or beside something, where
-        the device is not what it was, or where an engine is not installed any more.
+        Whether they were launched: not what was imported or ran on several devices or beside something,
+        nor where the device is not what it was, or where an engine is not installed any more.
 
     Raises:
         UsageError: another process writes to a study.
@@ -34,7 +34,7 @@ def launch_again(wanted: Sequence[tuple[Study, JobRecord]], watcher: Watcher) ->
     """
     records = [record for _, record in wanted]
     devices = {record.job.device for record in records}
-    if len(devices) != 1 or any(record.job.companion for record in records):
+    if len(devices) != 1 or any(r.job.companion or r.imported for r in records):
         return False
     (name,) = devices
     studies = list({study.path.resolve(): study for study, _ in wanted}.values())

@@ -19,7 +19,7 @@ from gaugenn.analysis.comparison import (
     over_models,
     took_turns,
 )
-from gaugenn.analysis.statistics import Estimate, summarise_launch
+from gaugenn.analysis.statistics import Estimate
 from gaugenn.analysis.verdict import Validity
 from gaugenn.errors import UsageError
 from gaugenn.pipeline._conditions import IMPLIED, conditions
@@ -302,9 +302,9 @@ def _difference(one: Experiment, two: Experiment, since: int = 0) -> Difference:
     """Of the launches from a number on, paired where they took turns."""
     first, second = (
         {
-            run.launch: summarise_launch(timings.steady_s).median
+            run.launch: latency_s
             for run, timings in side.launches
-            if run.launch >= since
+            if run.launch >= since and (latency_s := timings.latency_s) is not None
         }
         for side in (one, two)
     )

@@ -7,8 +7,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gaugenn.content import open_file
 from gaugenn.errors import UsageError
 from gaugenn.records import Failure
+
+_BINARY_XML = b"\x03\x00\x08\x00"
+"""**Source:** AOSP ResourceTypes.h, ResXMLTree_header: type 0x0003, header of 8 bytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,11 +32,39 @@ class FoundFile:
     named: bool
 
 
-def discover(paths: Iterable[Path | str]) -> Iterator[FoundFile | Failure]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundApp:
+    """Several files that are one app: a base APK and its splits, or an unpacked app.
+
+    Attributes:
+        path: what stands for the app: its base, or its folder.
+        files: name inside the app, with `/` separators, and the file.
+        unpacked: the files of an unpacked app.
+        named: the user gave this very folder.
+    """
+
+    path: Path
+    files: tuple[tuple[str, FoundFile], ...]
+    unpacked: bool
+    named: bool
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all files."""
+        return sum(file.size_bytes for _, file in self.files)
+
+    @property
+    def modified_ns(self) -> int:
+        """Of the newest file."""
+        return max((file.modified_ns for _, file in self.files), default=0)
+
+
+def discover(paths: Iterable[Path | str]) -> Iterator[FoundFile | FoundApp | Failure]:
     """Every regular file under files, folders and glob patterns, once, in a stable order.
 
-    Symbolic links to files are followed, links to folders below a given folder are not (they may run
-    in circles). What cannot be entered is a `Failure`, and the walk goes on.
+    A folder that holds an unpacked app is one `FoundApp`, with all the files below it. Symbolic links
+    to files are followed, links to folders below a given folder are not (they may run in circles).
+    What cannot be entered is a `Failure`, and the walk goes on.
 
     Raises:
         UsageError: a path that does not exist and is no pattern that matches.
@@ -42,7 +74,7 @@ def discover(paths: Iterable[Path | str]) -> Iterator[FoundFile | Failure]:
         for path in _expand(str(given)):
             found = _walk(path) if path.is_dir() else (_look(path, named=True),)
             for item in found:
-                key = str(item.path) if isinstance(item, FoundFile) else f"failure {item.subject}"
+                key = f"failure {item.subject}" if isinstance(item, Failure) else str(item.path)
                 if key not in seen:
                     seen.add(key)
                     yield item
@@ -71,10 +103,14 @@ def _expand(given: str) -> list[Path]:
     return [Path(os.path.normpath(match)) for match in matches]
 
 
-def _walk(folder: Path) -> Iterator[FoundFile | Failure]:
+def _walk(folder: Path) -> Iterator[FoundFile | FoundApp | Failure]:
     errors: list[OSError] = []
     for parent, folders, files in os.walk(folder, onerror=errors.append):
         folders.sort()
+        if _is_unpacked(Path(parent), files, folders):
+            yield from _unpacked(Path(parent), named=Path(parent) == folder)
+            folders.clear()
+            continue
         for error in errors:
             yield _failure(Path(error.filename), error)
         errors.clear()
@@ -82,6 +118,31 @@ def _walk(folder: Path) -> Iterator[FoundFile | Failure]:
             yield _look(Path(parent) / name, named=False)
     for error in errors:
         yield _failure(Path(error.filename), error)
+
+
+def _is_unpacked(folder: Path, files: list[str], folders: list[str]) -> bool:
+    """Whether a folder holds what a package holds at its top: of an APK, an AAB, an IPA."""
+    if "AndroidManifest.xml" in files:
+        try:
+            return open_file(folder / "AndroidManifest.xml").head(4) == _BINARY_XML
+        except OSError:
+            return False
+    if "base" in folders and (folder / "base/manifest/AndroidManifest.xml").is_file():
+        return True
+    return "Payload" in folders and any(folder.glob("Payload/*.app/Info.plist"))
+
+
+def _unpacked(folder: Path, *, named: bool) -> Iterator[FoundApp | Failure]:
+    found: list[tuple[str, FoundFile]] = []
+    for parent, folders, files in os.walk(folder):
+        folders.sort()
+        for name in sorted(files):
+            item = _look(Path(parent) / name, named=False)
+            if isinstance(item, Failure):
+                yield item
+            else:
+                found.append((item.path.relative_to(folder).as_posix(), item))
+    yield FoundApp(path=folder, files=tuple(found), unpacked=True, named=named)
 
 
 def _look(path: Path, *, named: bool) -> FoundFile | Failure:

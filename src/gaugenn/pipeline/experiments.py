@@ -17,7 +17,7 @@ class Experiment:
         record: the job as it was asked for last.
         model: the model's name, or the beginning of its digest.
         size_bytes: of the model's files, if it was read.
-        runs: launches that ended well and have steady samples, in order.
+        runs: launches that ended well and have a latency, in order.
         environments: those that they ran on.
         verdict: on all launches.
     """
@@ -96,7 +96,8 @@ def _asked(record: JobRecord) -> tuple[int, int]:
 
 
 def _is_good(run: Run) -> bool:
-    return run.status is RunStatus.OK and run.timings is not None and bool(run.timings.steady_s)
+    timings = run.timings
+    return run.status is RunStatus.OK and timings is not None and timings.latency_s is not None
 
 
 def _names(study: Study) -> dict[str, str]:

@@ -239,12 +239,13 @@ def launches_done(study: Study) -> dict[tuple[str, int], Ended]:
     """How every launch that a study holds ended, by job and number."""
     with study.connect() as connection:
         rows = connection.execute(
-            "SELECT job_sha256, launch, status, list_aggregate(timings.steady_s, 'median'), wall_s"
+            "SELECT job_sha256, launch, status, wall_s, coalesce("
+            "list_aggregate(timings.steady_s, 'median'), timings.aggregate.value_s)"
             " FROM runs WHERE status <> 'lost'"
         ).fetchall()
     return {
         (job, launch): Ended(status=RunStatus(status), median_s=median_s, wall_s=wall_s)
-        for job, launch, status, median_s, wall_s in rows
+        for job, launch, status, wall_s, median_s in rows
     }
 
 

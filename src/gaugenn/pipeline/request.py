@@ -9,14 +9,18 @@ from gaugenn.bench.placement import Placement, affinity, parse_placement
 from gaugenn.bench.plan import (
     Beside,
     EngineVersion,
+    Plan,
     Settings,
     companions,
     control,
     plan,
     select_engines,
 )
+from gaugenn.bench.provision import is_provisioned
 from gaugenn.bench.settings import BenchSettings, Experiment, selects
-from gaugenn.engines._environments import is_installed
+from gaugenn.engines import _binaries
+from gaugenn.engines._environments import is_installed, runs_on
+from gaugenn.engines._native import NativeEngine
 from gaugenn.errors import MissingToolError, UsageError
 from gaugenn.pipeline._failures import as_failure
 from gaugenn.records import (
@@ -47,17 +51,20 @@ class Request:
 
 
 def require_engines(settings: BenchSettings) -> None:
-    """Engines that nobody named may be missing, the named ones may not.
+    """Engines that nobody named, or only with `all`, may be missing; the named ones may not.
 
     Raises:
         UsageError: there is no engine of that name.
         MissingToolError: a named engine is not installed.
     """
-    if all(is_remote(name) for name in devices_asked(settings)):
-        return
-    for engine in select_engines(settings.engine_names()):
-        if settings.engine_names() and not is_installed(engine.engine, engine.version):
+    named = [name for name in settings.engine_names() if name.strip() != "all"]
+    everywhere = all(is_remote(name) for name in devices_asked(settings))
+    for engine in select_engines(named) if named else ():
+        if not is_installed(engine.engine, engine.version) and not (
+            everywhere and is_provisioned(engine.engine)
+        ):
             raise _missing(engine)
+    select_engines(settings.engine_names())
 
 
 def devices_asked(settings: BenchSettings) -> tuple[str, ...]:
@@ -86,10 +93,14 @@ def requested(
     controls: dict[str, JobRecord] = {}
     for experiment in settings.asked():
         engines = select_engines(experiment.engines)
-        here = [engine for engine in engines if is_installed(engine.engine, engine.version)]
-        remote = [is_remote(name) for name in experiment.devices]
-        present = list(engines) if any(remote) else here
-        absent = [_absent(e) for e in engines if e not in here and not all(remote)]
+        remote = any(is_remote(name) for name in experiment.devices)
+        present = [
+            engine
+            for engine in engines
+            if is_installed(engine.engine, engine.version)
+            or (remote and is_provisioned(engine.engine))
+        ]
+        absent = [_absent(engine) for engine in engines if engine not in present]
         failures |= {(f.stage, f.subject): f for f in absent}
         models = [m for m in rows if _is_asked_for(m, present, experiment, names)]
         if experiment.models and not models:
@@ -100,8 +111,10 @@ def requested(
         shapes = _input_shapes(models, experiment.input_shapes)
         beside = _beside(experiment.beside, rows, names)
         for made in _all_settings(experiment, settings, environments, beside):
-            startable = present if is_remote(made.device) else here
-            planned = plan(models, startable, made, shapes)
+            able = [e for e in present if _starts(e, made.device, environments)]
+            absent = [_absent(e, made.device) for e in present if e not in able]
+            failures |= {(f.stage, f.subject): f for f in absent}
+            planned = plan(models, able, made, shapes) if able else Plan(jobs=(), failures=())
             jobs |= {job.job_sha256: job for job in planned.jobs}
             failures |= {(f.stage, f.subject): f for f in planned.failures}
             if settings.control:
@@ -215,6 +228,13 @@ def _beside(text: str, rows: Sequence[ModelRecord], names: Mapping[str, str]) ->
     return Beside(model=found[0], engine=engine)
 
 
+def _starts(engine: EngineVersion, device: str, environments: Mapping[str, Environment]) -> bool:
+    """Whether a version can be started on a device, or be installed by it."""
+    if is_remote(device) and is_provisioned(engine.engine):
+        return True
+    return runs_on(engine.engine, engine.version, environments[device])
+
+
 def _is_asked_for(
     model: ModelRecord,
     engines: Sequence[EngineVersion],
@@ -258,12 +278,15 @@ def _is_open(tensor: TensorInfo) -> bool:
     return tensor.shape is None or not all(size.isdecimal() for size in tensor.shape)
 
 
-def _absent(engine: EngineVersion) -> Failure:
-    return replace(as_failure("plan", engine.label, _missing(engine)), engine=engine.label)
+def _absent(engine: EngineVersion, device: str = "") -> Failure:
+    subject = f"{engine.label} {device}".strip()
+    return replace(as_failure("plan", subject, _missing(engine)), engine=engine.label)
 
 
 def _missing(engine: EngineVersion) -> MissingToolError:
     label = engine.label
+    if isinstance(engine.engine, NativeEngine):
+        return _binaries.missing(engine.engine, engine.version)
     return MissingToolError(
         "the benchmark", f"the engine {label}", f"gaugenn engines install {label}"
     )

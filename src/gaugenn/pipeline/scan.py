@@ -9,7 +9,8 @@ from itertools import compress
 from pathlib import Path
 
 from gaugenn.apps.archive import is_zip
-from gaugenn.apps.scan import describe
+from gaugenn.apps.files import FileOnDisk, Files
+from gaugenn.apps.scan import describe, describe_files
 from gaugenn.apps.walk import Member, Package
 from gaugenn.content import Content, open_file
 from gaugenn.errors import (
@@ -29,7 +30,8 @@ from gaugenn.formats import (
 )
 from gaugenn.pipeline import Watcher
 from gaugenn.pipeline._spread import Work, spread, take_in
-from gaugenn.pipeline.discover import FoundFile, discover
+from gaugenn.pipeline.discover import FoundApp, FoundFile, discover
+from gaugenn.pipeline.splits import join_splits
 from gaugenn.records import (
     App,
     AppFile,
@@ -46,8 +48,12 @@ PACKAGE_SUFFIXES = (".apk", ".xapk", ".apks", ".apkm", ".aab", ".obb", ".ipa")
 
 _PLAIN_SUFFIX = re.compile(r"(\.[A-Za-z0-9_-]{1,16}){1,3}")
 
-ROWS_LIMIT = 100_000
-"""Candidates kept of one package; a package with more gets the note `limit-candidates`."""
+ROWS_LIMIT = 10_000
+"""Models, weights and broken models kept of one package."""
+
+UNKNOWN_LIMIT = 1_000
+"""Files kept of one package that are only named like a model, or look encrypted. A package with more of
+either gets the note `limit-candidates`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,9 +144,9 @@ def _renamed(name: str, stem: str) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScanTask:
-    """A file to scan, and where the models in it are put."""
+    """A file, or files that are one app, to scan, and where the models in it are put."""
 
-    found: FoundFile
+    found: FoundFile | FoundApp
     blobs: Blobs | SharedBlobs
 
     @property
@@ -197,23 +203,28 @@ def scan(
         UsageError: a path does not exist, or the paths hold no file at all.
         StorageFullError: the study's disk is full; what was written stays.
     """
-    files: list[FoundFile] = []
+    files: list[FoundFile | FoundApp] = []
     failures: list[Failure] = []
     for item in discover(paths):
-        if isinstance(item, FoundFile) and not item.named and _is_within(item.path, study.path):
-            continue  # what the study holds was found somewhere else before
-        (files if isinstance(item, FoundFile) else failures).append(item)  # type: ignore[arg-type]
+        if isinstance(item, Failure):
+            failures.append(item)
+        elif item.named or not _is_within(item.path, study.path):
+            files.append(item)  # what the study holds was found somewhere else before
     if not files and not failures:
         raise UsageError("the given paths hold no file")
     if shared is not None:
         take_in(study, shared)
     known_apps, known_failures = _known(study)
     study.write(f for f in failures if (f.stage, f.subject) not in known_failures)
+
+    def is_known(found: FoundFile | FoundApp) -> bool:
+        return (str(found.path), found.size_bytes, found.modified_ns) in known_apps
+
     blobs = study.blobs if shared is None else shared.blobs
     todo = [
         ScanTask(found=found, blobs=blobs)
-        for found in files
-        if (str(found.path), found.size_bytes, found.modified_ns) not in known_apps
+        for found in join_splits(files, executor, is_known)
+        if not is_known(found)
     ]
     known = {subject for stage, subject in known_failures if stage == "scan"}
     work = Work(stage="scan", function=scan_file, remark=_remark)
@@ -231,9 +242,29 @@ def _known(study: Study) -> tuple[set[tuple[str, int, int]], set[tuple[str, str]
     return set(apps), set(failures)
 
 
+def _scan_app(found: FoundApp, rows: "_CandidateRows") -> tuple[Record, ...]:
+    files = Files(
+        {name: FileOnDisk(path=file.path, size_bytes=file.size_bytes) for name, file in found.files}
+    )
+    described = describe_files(
+        str(found.path),
+        files,
+        PackageKind.UNPACKED if found.unpacked else PackageKind.SPLIT_SET,
+        modified_ns=found.modified_ns,
+        each=rows.look,
+        descend=_not_a_format,
+    )
+    app = described.app
+    if rows.cut:
+        app = replace(app, notes=(*app.notes, "limit-candidates"))
+    return (*rows.finished(app.app_sha256), *described.evidence, app)
+
+
 def scan_file(task: ScanTask) -> tuple[Record, ...]:
     """A file's rows; its models are put among the blobs."""
     found = task.found
+    if isinstance(found, FoundApp):
+        return _scan_app(found, _CandidateRows(task.blobs))
     content = open_file(found.path)
     rows = _CandidateRows(task.blobs)
     if is_package(content):
@@ -268,8 +299,11 @@ class _CandidateRows:
         self.cut = False
         self._blobs = blobs
         self._files: list[AppFile] = []
+        self._kept = [0, 0]  # certain, doubtful
         self._models: dict[str, tuple[ModelFile, ...]] = {}
         self._owners: dict[str, str] = {}
+        self._parts: dict[str, str] = {}
+        """Files that belong to a model, by path, with the path of its graph."""
 
     def look(self, member: Member) -> None:
         """Takes a member in when it is a candidate."""
@@ -279,14 +313,17 @@ class _CandidateRows:
 
     def add(self, candidate: Candidate) -> None:
         """Stores a candidate's bytes and remembers its row."""
-        if len(self._files) >= ROWS_LIMIT:
+        doubtful = candidate.kind in (FileKind.UNKNOWN, FileKind.ENCRYPTED)
+        if self._kept[doubtful] >= (UNKNOWN_LIMIT if doubtful else ROWS_LIMIT):
             self.cut = True
             return
+        self._kept[doubtful] += 1
         parts = candidate.files()
         for part, file in zip(parts, candidate.contents, strict=False):
             self._blobs.put(file.data, part.sha256)
             if file is not candidate.content:  # a model's own row is known by its path
                 self._owners[file.name] = part.model_sha256
+                self._parts[file.name] = candidate.path
         if parts:
             self._models[parts[0].model_sha256] = parts
         self._files.append(
@@ -303,15 +340,27 @@ class _CandidateRows:
             )
         )
         if parts:
-            self._owners[candidate.path] = parts[0].model_sha256
+            self._owners.setdefault(candidate.path, parts[0].model_sha256)
 
     def finished(self, app_sha256: str) -> list[Record]:
-        """All rows; a weights file now knows the model it belongs to."""
-        owned = (
-            replace(row, app_sha256=app_sha256, model_sha256=self._owners.get(row.member))
-            for row in self._files
-        )
-        return [*owned, *(part for parts in self._models.values() for part in parts)]
+        """All rows; a weights file now knows the model it belongs to.
+
+        That is only known at the end where the graph lies in another folder: a checkpoint of variables
+        reads as a model by itself before its SavedModel is seen.
+        """
+        rows: list[AppFile] = []
+        kept: set[str] = set()
+        for row in self._files:
+            owner = self._owners.get(row.member)
+            graph = self._parts.get(row.member)
+            if graph is not None and row.kind is FileKind.MODEL:
+                graph = posixpath.basename(graph)
+                row = replace(row, kind=FileKind.WEIGHTS, error=f"weights of {graph}")
+            if owner is not None:
+                kept.add(owner)
+            rows.append(replace(row, app_sha256=app_sha256, model_sha256=owner))
+        models = (parts for identity, parts in self._models.items() if identity in kept)
+        return [*rows, *(part for parts in models for part in parts)]
 
 
 def _shipped_sha256(candidate: Candidate, parts: tuple[ModelFile, ...]) -> str | None:

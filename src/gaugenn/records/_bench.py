@@ -1,5 +1,6 @@
 """Jobs, their launches, and what they ran on."""
 
+import statistics
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
@@ -14,6 +15,8 @@ class Processor(StrEnum):
     GPU = "gpu"
     DSP = "dsp"
     NPU = "npu"
+    UNKNOWN = "unknown"
+    """An imported file does not tell. Nothing can be asked to run on it."""
 
 
 class Precision(StrEnum):
@@ -42,13 +45,20 @@ class InputShape:
     name: str
     shape: tuple[int, ...]
     """With the batch first, as the model's record has it; every size is at least 1."""
+    dtype: str = ""
+    """numpy name of its elements, for an engine that does not know it; "" where that is not needed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """An experiment. Equal jobs are the same experiment; `job_sha256` is its name."""
+    """An experiment. Equal jobs are the same experiment; `job_sha256` is its name.
+
+    Of an imported experiment much is not known: its texts are "" then, its counts of threads and of
+    samples in a batch 0.
+    """
 
     model_sha256: str
+    """The model's digest; `name:NAME` where an imported file only names it."""
     format: str
     engine: str
     engine_version: str
@@ -101,6 +111,39 @@ class TimingSemantics:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Variable:
+    """A name with a value: an environment variable, or what an imported file states."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """Where an experiment comes from that was not measured here."""
+
+    form: str
+    """Which kind of file it was read as; see `gaugenn import --help`."""
+    tool: str
+    """The program that measured, as far as the file tells."""
+    model: str
+    """The model as the file names it; "" where it does not."""
+    stated: tuple[Variable, ...] = ()
+    """Conditions that the file states, under its own names."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedFile:
+    """The file that a launch was read from."""
+
+    name: str
+    """Without its folder."""
+    sha256: str
+    entry: int
+    """Place of the launch among those of the file, from 0."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobRecord:
     """A planned job. Key: `job_sha256`."""
 
@@ -116,6 +159,8 @@ class JobRecord:
     """Half the interval of the median, relative to it, at which launching may end."""
     control: bool = False
     """It runs in every block to show how the device drifts; it is no result."""
+    imported: Imported | None = None
+    """What somebody else measured; None for what was measured here."""
 
 
 class RunStatus(StrEnum):
@@ -145,6 +190,9 @@ class OutputStatistics:
     mean: float | None
     standard_deviation: float | None
     not_finite: int
+    sample: tuple[float, ...] = ()
+    """Values at `256` evenly spread places, first and last included, or all; none where an
+    output is no number or has one that is not finite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +205,39 @@ class PhaseStamp:
     end_s: float
     cpu_s: float
     """Processor time of the process meanwhile, all threads."""
+
+
+class Statistic(StrEnum):
+    """What a single value stands for."""
+
+    MEAN = "mean"
+    MEDIAN = "median"
+    P90 = "90th percentile"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quantile:
+    """A latency that a share of the inferences did not exceed."""
+
+    share: float
+    """From 0 to 1."""
+    value_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aggregate:
+    """What a tool said of inferences whose single latencies it kept to itself."""
+
+    statistic: Statistic
+    """What `value_s` is."""
+    value_s: float
+    count: int | None = None
+    """Inferences that it sums up; None where the tool does not say."""
+    mean_s: float | None = None
+    minimum_s: float | None = None
+    maximum_s: float | None = None
+    standard_deviation_s: float | None = None
+    quantiles: tuple[Quantile, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,14 +289,22 @@ class Timings:
     """Monotonic clock of the device at the zero of the launch's clock."""
     clock_boottime_s: float | None = None
     """Clock of the device that also counts sleep (`CLOCK_BOOTTIME`) at the same moment."""
+    aggregate: Aggregate | None = None
+    """Stands in for `steady_s`, which is empty then, where a tool keeps its samples to itself."""
 
+    @property
+    def latency_s(self) -> float | None:
+        """The launch's latency: the median of its samples, else what its aggregate says."""
+        if self.steady_s:
+            return statistics.median(self.steady_s)
+        return None if self.aggregate is None else self.aggregate.value_s
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variable:
-    """An environment variable."""
-
-    name: str
-    value: str
+    @property
+    def inferences(self) -> int | None:
+        """How many steady samples that rests on; None where the tool does not say."""
+        if self.steady_s or self.aggregate is None:
+            return len(self.steady_s)
+        return self.aggregate.count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -251,3 +340,6 @@ class Run:
     """The device's state just before the launch: keys of scope `launch`."""
     after: tuple[Reading, ...] = ()
     """The same just after it."""
+    imported_from: ImportedFile | None = None
+    """The file it was read from; None for what was launched here. What the file does not tell is ""
+    then, and `wall_s` is 0."""

@@ -31,6 +31,10 @@ class PackageKind(StrEnum):
     AAB = "aab"
     OBB = "obb"
     IPA = "ipa"
+    SPLIT_SET = "split-set"
+    """A base APK and its splits that lie in a folder as files: one app."""
+    UNPACKED = "unpacked"
+    """A folder with the files of one app."""
     ARCHIVE = "archive"
     """A zip that is none of these."""
     FILE = "file"
@@ -40,8 +44,24 @@ class PackageKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Split:
+    """A part of an app beside its base: a configuration, a feature, a pack of assets."""
+
+    name: str
+    """As its manifest says: `config.arm64_v8a`; of a bundle's module without one, its folder."""
+    path: str
+    """The file inside the package, or in the folder of the set."""
+    size_bytes: int | None = None
+    sha256: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """A scanned package. Key: `path`, `size_bytes`, `modified_ns`."""
+    """A scanned package. Key: `path`, `size_bytes`, `modified_ns`.
+
+    An app whose base and splits are files of their own is one row: its path is the base's, its size
+    that of all, its modification time the newest, its digest that of all digests.
+    """
 
     path: str
     app_sha256: str
@@ -60,8 +80,11 @@ class App:
     abis: tuple[str, ...] = ()
     certificate_sha256: str | None = None
     members: int = 0
+    splits: tuple[Split, ...] = ()
+    """The app's parts beside its base, in bundles, split sets and AABs."""
     notes: tuple[str, ...] = ()
-    """What was unusual: `recovered-from-local-headers`, `fake-encryption-flag`, `limit-depth`, ..."""
+    """What was unusual: `recovered-from-local-headers`, `fake-encryption-flag`, `limit-depth`, ...; and
+    what hides code: `obfuscated-classes`, `packed-code`, `encrypted-code`."""
     error: str | None = None
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -15,12 +16,18 @@ from gaugenn.errors import FormatError
 R = typing.TypeVar("R")
 
 _MAXIMUM_DEPTH = 16
+_NUMBERS = re.compile(r"\d+")
 
 
 def digest(value: object) -> str:
     """SHA-256 of a value's canonical JSON (sorted keys, no spaces): the name of a record."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def version_key(version: str) -> tuple[int, ...]:
+    """Orders released versions by their numbers: 1.9.0 before 1.10.0."""
+    return tuple(int(number) for number in _NUMBERS.findall(version.partition("+")[0]))
 
 
 def model_digest(files: tuple[tuple[str, str], ...]) -> str:

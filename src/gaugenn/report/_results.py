@@ -10,12 +10,14 @@ from gaugenn.report._text import Units
 
 MEASURED = """
     SELECT n.name, left(coalesce(n.name, 'model'), 28) || ' ' || left(r.model_sha256, 6) AS label,
-           r.engine || ' ' || r.engine_version || ', ' || r.threads
-           || CASE WHEN r.threads = 1 THEN ' thread' ELSE ' threads' END
+           r.engine || ' ' || r.engine_version
+           || CASE r.threads WHEN 0 THEN '' WHEN 1 THEN ', 1 thread'
+                             ELSE ', ' || r.threads || ' threads' END
            || CASE WHEN r.affinity != '' THEN ' on ' || r.affinity ELSE '' END
            || CASE WHEN r.processor != 'cpu' THEN ', ' || r.processor ELSE '' END
            || CASE WHEN r.precision != 'as-stored' THEN ', ' || r.precision ELSE '' END
-           || CASE WHEN r.batch != 1 THEN ', batch ' || r.batch ELSE '' END
+           || CASE WHEN r.imported IS NOT NULL THEN ', imported' ELSE '' END
+           || CASE WHEN r.batch > 1 THEN ', batch ' || r.batch ELSE '' END
            || CASE WHEN len(r.input_shapes) > 0 THEN ', ' || array_to_string(
                list_transform(r.input_shapes, lambda i:
                    i.name || ' ' || array_to_string(i.shape, 'x')), ', ') ELSE '' END

@@ -22,7 +22,9 @@ from gaugenn.records import (
     LayerRecord,
     ModelFile,
     ModelRecord,
+    OperatorTiming,
     Run,
+    ZooBuild,
 )
 
 SCHEMA_VERSION = 1
@@ -39,6 +41,8 @@ Record = (
     | Run
     | Environment
     | Failure
+    | ZooBuild
+    | OperatorTiming
     | Crawl
     | AppRef
     | Download
@@ -54,7 +58,9 @@ TABLES: Mapping[type[Record], str] = {
     Environment: "environments",
     JobRecord: "jobs",
     Run: "runs",
+    OperatorTiming: "operator_timings",
     Failure: "failures",
+    ZooBuild: "zoo_builds",
     AppRef: "listings",
     Download: "downloads",
     Crawl: "crawls",
@@ -108,10 +114,11 @@ def _arrow_field(name: str, hint: object, *, nullable: bool = False) -> "pa.Fiel
     inner = [option for option in options if option is not types.NoneType]
     if len(inner) != 1:
         raise TypeError(f"column {name!r}: {hint} is no column type")
-    return pa.field(name, _arrow_type(name, inner[0]), nullable=nullable or len(options) > 1)
+    nullable = nullable or len(options) > 1
+    return pa.field(name, _arrow_type(name, inner[0], nullable=nullable), nullable=nullable)
 
 
-def _arrow_type(name: str, hint: object) -> pa.DataType:
+def _arrow_type(name: str, hint: object, *, nullable: bool = False) -> pa.DataType:
     if hint in _SCALARS:
         return _SCALARS[hint]
     if typing.get_origin(hint) is tuple:
@@ -119,7 +126,8 @@ def _arrow_type(name: str, hint: object) -> pa.DataType:
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return pa.string()
     if isinstance(hint, type) and is_dataclass(hint):
-        return pa.struct(list(_arrow_fields(hint)))
+        # Where there is no record, none of its fields has a value.
+        return pa.struct([f.with_nullable(nullable or f.nullable) for f in _arrow_fields(hint)])
     raise TypeError(f"column {name!r}: {hint} is no column type")
 
 

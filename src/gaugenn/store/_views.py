@@ -16,6 +16,9 @@ VIEWS: dict[str, str] = {
         WHERE NOT (stage = 'scan' AND transient AND subject IN (SELECT path FROM apps))
           AND NOT (stage = 'analyse' AND transient
                    AND subject IN (SELECT model_sha256 FROM models))
+          AND NOT (stage = 'import'
+                   AND subject IN (SELECT imported_from.name FROM runs
+                                   WHERE imported_from IS NOT NULL))
           AND NOT (stage = 'crawl' AND subject IN (
                    SELECT source || ' ' || address || ' ' || reference FROM all_downloads))
           AND NOT (stage = 'plan' AND subject IN (
@@ -68,10 +71,15 @@ VIEWS: dict[str, str] = {
           ON a.app_sha256 = f.app_sha256
         WHERE f.kind = 'model'
     """,
-    # A name for each model that was read: the first, by the alphabet, of those it has in packages.
+    # A name for each model that was read: the first, by the alphabet, of those it has in packages; and
+    # for each that is known from imported files only, the name it has there.
     "model_names": """
         SELECT model_sha256, min(regexp_extract(member, '[^/]*$')) AS name
         FROM instances GROUP BY model_sha256
+        UNION ALL
+        SELECT job.model_sha256 AS model_sha256, min(imported.model) AS name FROM jobs
+        WHERE imported.model != '' AND job.model_sha256 NOT IN (SELECT model_sha256 FROM instances)
+        GROUP BY job.model_sha256
     """,
     # What a package is found to use. A finding is confirmed by one strong token or two weak ones.
     "findings": """
@@ -98,9 +106,12 @@ VIEWS: dict[str, str] = {
                j.job.threads AS threads, j.job.precision AS precision,
                j.job.processor AS processor, r.launch, median_s, r.timings.load_s AS load_s,
                r.timings.prepare_s AS prepare_s, r.timings.first_s AS first_s,
-               r.timings.peak_memory_bytes AS peak_memory_bytes
+               r.timings.peak_memory_bytes AS peak_memory_bytes,
+               coalesce(r.timings.aggregate.statistic, 'median') AS statistic,
+               r.imported_from.name AS imported_from
         FROM (
-            SELECT *, list_aggregate(timings.steady_s, 'median') AS median_s
+            SELECT *, coalesce(list_aggregate(timings.steady_s, 'median'),
+                               timings.aggregate.value_s) AS median_s
             FROM runs WHERE status = 'ok'
         ) r
         JOIN jobs j USING (job_sha256)
@@ -122,7 +133,9 @@ VIEWS: dict[str, str] = {
                coalesce(j.control, false) AS control, j.launches AS launches_planned,
                count(r.launch) AS launches_tried,
                count(*) FILTER (r.status = 'ok') AS launches_ok,
-               list(list_aggregate(r.timings.steady_s, 'median') ORDER BY r.launch)
+               j.imported.tool AS imported,
+               list(coalesce(list_aggregate(r.timings.steady_s, 'median'),
+                             r.timings.aggregate.value_s) ORDER BY r.launch)
                    FILTER (r.status = 'ok') AS medians_s,
                list(r.timings.load_s ORDER BY r.launch)
                    FILTER (r.timings.load_s IS NOT NULL AND r.status = 'ok') AS load_s,

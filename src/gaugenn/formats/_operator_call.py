@@ -1,13 +1,19 @@
-"""One operator application of a TensorFlow Lite file, and what becomes of it in ONNX terms."""
+"""One operator application of a file, and what becomes of it in ONNX terms.
+
+For formats with tables of options over numbered tensors: TensorFlow Lite, MNN, MindSpore.
+"""
 
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from gaugenn.graph import AttributeValue, DataType, Shape, Tensor
+from gaugenn.graph import ONNX_ELEMENT_TYPES, AttributeValue, DataType, Shape, Tensor
 
 OMITTED = -1
 """Stands for an optional input or output that is not there."""
+
+ONNX_TYPES: dict[DataType, int] = {dtype: number for number, dtype in ONNX_ELEMENT_TYPES.items()}
+"""ONNX's numbers for element types, for the attribute `to` of `Cast`."""
 
 _MOST_INTEGERS = 256
 """Axes, sizes and paddings have one or two values a dimension; longer constants are data."""
@@ -113,6 +119,11 @@ class Translation:
 
 Rule = Callable[[Call], Translation | None]
 """How one operator is translated; None where this application has no ONNX counterpart."""
+
+
+def renamed(operator: str) -> Rule:
+    """A rule for operators that differ from ONNX only in name."""
+    return lambda call: Translation(operator=operator, attributes=dict(call.options))
 
 
 def _fixed(shape: Shape | None, rank: int) -> tuple[int, ...] | None:
