@@ -5,17 +5,20 @@ import shutil
 import sys
 from dataclasses import dataclass
 
-from gaugenn import plugins
+from gaugenn import adb, plugins
+from gaugenn._cache import cache_folder
+from gaugenn.devices import ssh
+from gaugenn.devices._usb import UHUBCTL_INSTALL
 from gaugenn.devices.host import HostDevice
 from gaugenn.engines import Engine, _binaries
-from gaugenn.engines._environments import cache_folder, find
+from gaugenn.engines._environments import find
 from gaugenn.engines._native import SUPPLIED, NativeEngine
 from gaugenn.errors import GaugennError
 from gaugenn.formats import readers
 from gaugenn.power import open_meter
 from gaugenn.records import BuildStatus
 from gaugenn.records._environment import KEYS
-from gaugenn.sources import _adb, play
+from gaugenn.sources import play
 from gaugenn.zoo import _environment
 from gaugenn.zoo._build import records
 from gaugenn.zoo._catalogue import models
@@ -130,9 +133,11 @@ def _host() -> Check:
 
 
 def _programs() -> tuple[Check, ...]:
-    """Programs that sources of packages run."""
+    """Programs that sources of packages and devices run."""
     wanted = (
-        ("adb", "packages of a device cannot be fetched", _adb.INSTALL),
+        ("adb", "Android devices cannot be reached", adb.INSTALL),
+        ("ssh", "boards cannot be reached", ssh.INSTALL),
+        ("uhubctl", "USB power of phones cannot be cut with a hub", UHUBCTL_INSTALL),
         ("apkeep", "packages of Google Play cannot be fetched", play.INSTALL),
     )
     return tuple(

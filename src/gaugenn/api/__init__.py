@@ -51,6 +51,9 @@ from gaugenn.api._zoo import (
     zoo_list,
     zoo_matrix,
 )
+from gaugenn.bench.discovery import DeviceInfo
+from gaugenn.bench.discovery import devices as devices_list
+from gaugenn.bench.discovery import release as device_release
 from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
@@ -75,6 +78,7 @@ __all__ = [
     "Comparison",
     "CrawlResult",
     "CrawlSettings",
+    "DeviceInfo",
     "EngineInfo",
     "Experiment",
     "Forecast",
@@ -95,6 +99,8 @@ __all__ = [
     "bench",
     "compare",
     "crawl",
+    "device_release",
+    "devices_list",
     "diff",
     "doctor",
     "engines_install",

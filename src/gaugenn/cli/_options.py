@@ -20,6 +20,7 @@ from gaugenn.bench.settings import (
     parse_share,
 )
 from gaugenn.cli._output import Output
+from gaugenn.devices._settings import State
 from gaugenn.errors import UsageError
 from gaugenn.records import PageCache
 
@@ -210,6 +211,21 @@ _BENCH_OPTIONS = (
         type=parsed(parse_duration_s),
         metavar="TIME",
         help="When a launch is cut off; the preset's by default.",
+    ),
+    click.option(
+        "--prepare",
+        type=click.Choice([state.value for state in State]),
+        default=State.QUIET.value,
+        show_default=True,
+        callback=lambda _context, _option, value: State(value),
+        help="What is set on phones and boards for the campaign, and set back after it.",
+    ),
+    click.option(
+        "--untethered",
+        default="",
+        metavar="SWITCH",
+        help="Cut the power of the phone's USB port while it measures: uhubctl:HUB:PORT, "
+        "ykush:SERIAL:PORT, command:FILE or none.",
     ),
     click.option(
         "--seed",
