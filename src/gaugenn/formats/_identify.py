@@ -144,6 +144,9 @@ def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | N
     Returns:
         The same as `identify` would, or None where that needs the whole file or its neighbours.
     """
+    certain = _certainly(name, head)
+    if certain is not None:
+        return certain
     part = _parts.part_of(posixpath.basename(name))
     if part is not None and (
         _claimants(name, head)
@@ -155,9 +158,9 @@ def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | N
 
 
 def _early(name: str, head: bytes, size_bytes: int) -> Identification | None:
-    certain = _foreign.certain(head)
-    if certain is not None and not name.lower().endswith(_weights_suffixes()):
-        return _foreign_file(_candidates.nomination(name, _suffixes()), certain)
+    certain = _certainly(name, head)
+    if certain is not None:
+        return certain
     claimed = _claimants(name, head)
     if claimed and not any(_may_be_half(name, format_) for format_ in claimed):
         return Identification(kind=FileKind.MODEL, formats=claimed, nominated=True)
@@ -180,6 +183,14 @@ def _early(name: str, head: bytes, size_bytes: int) -> Identification | None:
     if what is None and model_like and (is_random(memoryview(head)) or _may_hide(name, head)):
         return None
     return _foreign_file(suffix, what or "nothing that a reader recognises")
+
+
+def _certainly(name: str, head: bytes) -> Identification | None:
+    """What no reader need be asked about, unless its name is one that weights carry."""
+    what = _foreign.certain(head)
+    if what is None or name.lower().endswith(_weights_suffixes()):
+        return None
+    return _foreign_file(_candidates.nomination(name, _suffixes()), what)
 
 
 def _part(content: Content, head: bytes) -> Identification | None:
