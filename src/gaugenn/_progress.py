@@ -9,12 +9,15 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TaskID,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.progress import Task as Bar
+from rich.text import Text
 
 from gaugenn._terminal import printable
 
@@ -24,7 +27,21 @@ _TITLES = {
     "analyse": "Reading models",
     "bench": "Running models",
 }
+_UNITS = {"crawl": "apps", "scan": "apps", "analyse": "models", "bench": "runs"}
 _SUBJECT_CHARACTERS = 48
+
+
+class _Rate(ProgressColumn):
+    """Items a second, over the last half minute."""
+
+    def render(self, task: Bar) -> Text:
+        """See `ProgressColumn`."""
+        speed = task.speed
+        if not speed:
+            return Text("")
+        unit = task.fields["unit"]
+        number = f"{speed:.3g}" if speed < 100 else f"{speed:.0f}"
+        return Text(f"{number} {unit}/s", style="progress.data.speed")
 
 
 class LiveProgress:
@@ -38,6 +55,7 @@ class LiveProgress:
             TextColumn("{task.description:<18}"),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
+            _Rate(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             TextColumn("{task.fields[subject]}", style="dim"),
@@ -60,7 +78,9 @@ class LiveProgress:
     def begin(self, stage: str, total: int, done: int = 0) -> None:
         """See `Watcher`."""
         title = _TITLES.get(stage, stage)
-        self._tasks[stage] = self._progress.add_task(title, total=total, completed=done, subject="")
+        self._tasks[stage] = self._progress.add_task(
+            title, total=total, completed=done, subject="", unit=_UNITS.get(stage, "items")
+        )
         if not self._console.is_terminal:
             before = f", {done} done before" if done else ""
             self._console.print(f"{title}: {total - done} to do{before}", highlight=False)

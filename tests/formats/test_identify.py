@@ -75,6 +75,10 @@ def use(monkeypatch: pytest.MonkeyPatch, readers: Mapping[str, FormatReader]) ->
         "_suffixes",
         lambda: frozenset(s for r in readers.values() for s in (*r.suffixes, *r.weights_suffixes)),
     )
+    monkeypatch.setattr(_identify, "_naming_graphs", lambda: tuple(readers.values()))
+    monkeypatch.setattr(
+        _identify, "_magics", lambda: tuple(m for r in readers.values() for m in r.magics)
+    )
     monkeypatch.setattr(
         _identify,
         "_weights_suffixes",
@@ -191,6 +195,26 @@ def test_reading_what_is_no_model_says_what_it_is() -> None:
             "resources.pb",
             b"\n\xc4\x0f\n\xc1\x0f\x01\x00\x1c\x00\xc1\x07\x00\x00",
             "an Android resource table in protobuf form",
+        ),
+        (
+            "BundleConfig.pb",
+            b"\n\x08\x12\x061.15.6\x12\x06\n\x00\x12\x02\x08\x01",
+            "the configuration of an Android app bundle",
+        ),
+        (
+            "base/assets.pb",
+            b"\n\n\n\x06assets\x12\0",
+            "a list of targeted folders of an Android app bundle",
+        ),
+        (
+            "base/native.pb",
+            b"\n\x19\n\rlib/arm64-v8a\x12\x08\n\x02\x08\x04\x12\x02\x08\x02",
+            "a list of targeted folders of an Android app bundle",
+        ),
+        (
+            "dependencies.pb",
+            b"\n\x2a\n\x28\n\x14org.jetbrains.kotlin\x12\x06stdlib*\x061.3.61",
+            "a list of the libraries in an Android app bundle",
         ),
         (
             "graph.pbtxt",

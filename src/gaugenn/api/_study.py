@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gaugenn.analysis.energy import IDLE_MINIMUM_S
 from gaugenn.analysis.loads import RateLaunch, SideBySide, SustainedLaunch
 from gaugenn.bench.plan_file import read_plan as read_plan_file
 from gaugenn.bench.settings import BenchSettings
@@ -138,6 +139,8 @@ def bench(
     build_zoo: bool = False,
     workers: int | None = None,
     watcher: Watcher | None = None,
+    meters: Sequence[str] = (),
+    idle_s: float = IDLE_MINIMUM_S,
 ) -> StudyResult:
     """Runs the study's models with the installed engines; launches that are there are not repeated.
 
@@ -148,6 +151,8 @@ def bench(
         build_zoo: whether to build them before, where they are not.
         workers: processes for reading; all cores by default.
         watcher: is told how it goes.
+        meters: names of meters that measure each launch on the host; see docs/energy.md.
+        idle_s: of idle power before and after each launch, where there are meters.
 
     Raises:
         StoreError: the folder is no study.
@@ -166,7 +171,7 @@ def bench(
             with LocalPool(workers) as pool:
                 census(opened, graphs, pool, watcher)
             remember(opened, built)
-        measure(opened, settings, watcher)
+        measure(opened, settings, watcher, meters, idle_s)
         opened.compact()
     return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
 

@@ -156,6 +156,9 @@ class _Index:
             else:
                 table = self.symbols if token.kind == "symbol" else self.strings
                 table.setdefault(raw, []).append(token)
+        self._any_pattern = re.compile(
+            "|".join(pattern.pattern for pattern, _ in self.patterns), re.IGNORECASE
+        )
         self.class_prefixes = Prefixes(self.classes)
         self.method_names = Prefixes(self.methods)
         self.host_prefixes = Prefixes(prefixes)
@@ -165,7 +168,8 @@ class _Index:
     def named(self, name: str) -> list[Token]:
         """Tokens that a library's file name, or a member's path, matches."""
         found = list(self.files.get(name, ()))
-        found += (token for pattern, token in self.patterns if pattern.fullmatch(name))
+        if self._any_pattern.fullmatch(name):
+            found += (token for pattern, token in self.patterns if pattern.fullmatch(name))
         return found
 
 

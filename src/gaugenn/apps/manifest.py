@@ -34,9 +34,18 @@ _ATTRIBUTES = {
     0x0101_0576: "versionCodeMajor",
 }
 
+_COMPONENTS = ("service", "provider", "receiver", "activity")
+_PERMISSIONS = ("uses-permission", "uses-permission-sdk-23")
+_READ_ELEMENTS = frozenset(
+    {*_COMPONENTS, *_PERMISSIONS, "manifest", "application", "uses-sdk", "uses-feature"}
+    | {"uses-native-library", "meta-data"}
+)
+"""Of all others (intents, queries) the attributes are left unread."""
+
 _MAXIMUM_BYTES = 4 << 20
 _MAXIMUM_ATTRIBUTES = 1024
 _MAXIMUM_TEXT = 1024
+_REMEMBERED_TEXT = 64  # longer strings are decoded each time, so that few bytes cannot fill memory
 _MAXIMUM_ELEMENTS = 20_000
 _MAXIMUM_DEPTH = 64
 _MAXIMUM_PLIST_BYTES = 4 << 20
@@ -139,13 +148,13 @@ def _collect(elements: Iterator[_Element]) -> Manifest:
             sdk = element
         elif name is None:
             continue
-        elif tag in ("uses-permission", "uses-permission-sdk-23"):
+        elif tag in _PERMISSIONS:
             permissions[name] = None
         elif tag == "uses-feature":
             features[name] = None
         elif tag == "uses-native-library":
             libraries[name] = None
-        elif tag in ("service", "provider", "receiver", "activity"):
+        elif tag in _COMPONENTS:
             components[name] = None
         elif tag == "meta-data":
             meta_data.append(MetaData(name=name, value=element.text("value")))
@@ -186,7 +195,7 @@ class StringPool:
         FormatError: too short for a header.
     """
 
-    __slots__ = ("_count", "_data", "_start", "_utf8", "_width")
+    __slots__ = ("_count", "_data", "_known", "_start", "_utf8", "_width")
 
     def __init__(self, chunk: bytes | memoryview) -> None:
         if len(chunk) < 28:
@@ -197,12 +206,21 @@ class StringPool:
         self._start = start
         self._utf8 = bool(flags & _UTF8_POOL)
         self._count: int = min(count, max(0, (len(chunk) - header) // 4))
+        self._known: dict[int, str] = {}
 
     def __len__(self) -> int:
         return self._count
 
     def get(self, index: int) -> str | None:
         """The string of that index; None where there is none. Broken text is replaced."""
+        known = self._known.get(index)
+        if known is None:
+            known = self._decoded(index)
+            if known is not None and len(known) <= _REMEMBERED_TEXT:
+                self._known[index] = known
+        return known
+
+    def _decoded(self, index: int) -> str | None:
         data = self._data
         if not 0 <= index < self._count:
             return None
@@ -276,7 +294,7 @@ def _axml_element(
         return None
     _, name, first, stride, count = struct.unpack_from("<IIHHH", raw, body)
     element = _Element(tag=strings.get(name) or "")
-    if stride < 20:
+    if stride < 20 or element.tag not in _READ_ELEMENTS:
         return element
     for index in range(min(count, _MAXIMUM_ATTRIBUTES)):
         at = body + first + index * stride

@@ -14,6 +14,7 @@ from gaugenn.bench.settings import (
     parse_rate_per_s,
     parse_share,
 )
+from gaugenn.devices._settings import State
 from gaugenn.errors import UsageError
 from gaugenn.records import InputShape, PageCache, Precision, Processor
 
@@ -64,7 +65,9 @@ def parse_plan(text: str) -> BenchSettings:
     except (ValueError, RecursionError) as error:
         # Beside errors of syntax: a number with thousands of digits.
         raise UsageError(f"no TOML: {error}") from error
-    _known(table, "the plan", ("seed", "control", "launches", "experiment"))
+    _known(
+        table, "the plan", ("seed", "control", "prepare", "untethered", "launches", "experiment")
+    )
     experiments = _value(table, "experiment", "the plan", list, [])
     if not experiments:
         raise UsageError("the plan has no [[experiment]]")
@@ -75,6 +78,8 @@ def parse_plan(text: str) -> BenchSettings:
     return BenchSettings(
         seed=_count(table, "seed", "the plan", 0) or 0,
         control=_value(table, "control", "the plan", bool, False),
+        prepare=_chosen(table, "prepare", "the plan", State, (State.QUIET,))[0],
+        untethered=_value(table, "untethered", "the plan", str, ""),
         launches=_launches(launches, "count"),
         launches_minimum=_launches(launches, "minimum"),
         launches_maximum=_launches(launches, "maximum"),

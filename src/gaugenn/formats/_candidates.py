@@ -7,6 +7,7 @@ dropped silently, with it the study records why nothing could read it.
 import posixpath
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 HISTORIC = frozenset(
     """
@@ -44,6 +45,8 @@ GENERIC = frozenset(
 """Extensions that say nothing about neural networks; such a file is suspected of hiding a model only
 when more of its name says so."""
 
+_SPEAKING = (HISTORIC | ADDED) - GENERIC
+
 _WORDS = re.compile(
     r"model|modle|detect|recogni|track|trained|face|ocr|seg(?:ment|$|[^a-z])|landmark|classif"
     r"|encoder|decoder|weights|neural|network|tflite|ncnn|onnx|mnn|caffe|yolo|(?:mobile|res|unet)net"
@@ -67,15 +70,20 @@ def nomination(name: str, more: Iterable[str] = ()) -> str | None:
         The suffix in lower case, or None.
     """
     base = posixpath.basename(name.replace("\\", "/")).lower()
-    known = HISTORIC | ADDED | frozenset(more)
     if base == "__model__":
         return base
-    parts = base.split(".")
-    for start in range(1, len(parts)):
-        suffix = "." + ".".join(parts[start:])
-        if suffix in known:
-            return suffix
+    known = _known(frozenset(more))
+    at = base.find(".")
+    while at >= 0:
+        if base[at:] in known:
+            return base[at:]
+        at = base.find(".", at + 1)
     return None
+
+
+@lru_cache(maxsize=8)
+def _known(more: frozenset[str]) -> frozenset[str]:
+    return HISTORIC | ADDED | more
 
 
 def is_model_like(name: str) -> bool:
@@ -86,5 +94,4 @@ def is_model_like(name: str) -> bool:
     *folders, base = name.replace("\\", "/").lower().split("/")
     if _FOLDERS.intersection(folders) or _WORDS.search(base):
         return True
-    inner = {f".{part}" for part in base.split(".")[1:]}
-    return bool(inner & ((HISTORIC | ADDED) - GENERIC))
+    return any(f".{part}" in _SPEAKING for part in base.split(".")[1:])

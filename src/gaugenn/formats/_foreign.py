@@ -13,6 +13,10 @@ from gaugenn.formats import _mediapipe
 _POINTER = b"version https://git-lfs.github.com/spec/"
 _POINTER_SIZE = re.compile(rb"\nsize (\d{1,18})\n")
 
+_ICU_WORDS = "data of the ICU library"
+_ANDROID_XML_WORDS = "an Android resource in protobuf form"
+_SIGNATURE_WORDS = "a signature with its certificates"
+
 _MAGICS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\x89PNG", "a PNG image"),
     (0, b"\xff\xd8\xff", "a JPEG image"),
@@ -74,8 +78,9 @@ _MAGICS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"\\fsa", "a dictionary as a finite-state automaton"),
     (0, b"pro\x00", "an Android compilation profile"),
     (0, b"prm\x00", "an Android compilation profile"),
-    (2, b"\xda\x27", "data of the ICU library"),
+    (2, b"\xda\x27", _ICU_WORDS),
     (0, b"-----BEGIN ", "a PEM key or certificate"),
+    (4, b"\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02", _SIGNATURE_WORDS),
     (
         0,
         b"mmap lm http://kheafield.com/code",
@@ -88,7 +93,44 @@ _MAGICS: tuple[tuple[int, bytes, str], ...] = (
 """(offset, bytes, what it is). **Source:** the formats' own specifications, as collected in
 https://www.iana.org/assignments/media-types and https://source.android.com/docs/core/runtime/dex-format;
 https://github.com/kpu/kenlm/blob/master/lm/binary_format.cc and https://www.openfst.org for the
-language model and the transducer.
+language model and the transducer; RFC 5652 section 5.1 for the number of signed data.
+"""
+
+_CERTAIN_BYTES = 4
+_NOT_CERTAIN = frozenset({b"PK\x03\x04", b"PK\x05\x06", b"\x00\x01\x00\x00\x00", b"\xfd7zXZ\x00"})
+"""Signatures that models can begin with: zips, offsets of flatbuffers, compression."""
+
+_CERTAIN_WORDS = {
+    magic: what
+    for offset, magic, what in _MAGICS
+    if not offset and len(magic) >= _CERTAIN_BYTES and magic not in _NOT_CERTAIN
+} | dict.fromkeys((b"Manifest-Version: ", b"Signature-Version: "), "text")
+"""With the digests of a signed archive. **Source:**
+https://docs.oracle.com/en/java/javase/21/docs/specs/jar/jar.html"""
+
+_CERTAIN = re.compile(
+    b"|".join(re.escape(magic) for magic in sorted(_CERTAIN_WORDS, key=len, reverse=True))
+)
+_CERTAIN_SHAPES: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (re.compile(rb"..\xda\x27(?:\x14\x00|\x00\x14)", re.DOTALL), _ICU_WORDS),
+    (
+        re.compile(
+            rb"\n[\x80-\xff]{0,4}[\x00-\x7f]\n.\n.[a-z]{1,32}\x12.http://schemas\.android\.com/",
+            re.DOTALL,
+        ),
+        _ANDROID_XML_WORDS,
+    ),
+    (
+        re.compile(rb"\x30[\x80-\x84].{2}\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02", re.DOTALL),
+        _SIGNATURE_WORDS,
+    ),
+)
+"""ICU: two bytes of the header's size, the signature, the size of what follows, 20, in either byte
+order. Android XML: XmlNode, its element, the element's first namespace, that namespace's prefix and
+address. A signature: a sequence that begins with the number of signed data.
+
+**Source:** https://github.com/unicode-org/icu/blob/main/icu4c/source/common/ucmndata.h ;
+https://android.googlesource.com/platform/frameworks/base/+/main/tools/aapt2/Resources.proto ; RFC 5652.
 """
 
 _RESOURCE_TABLE = re.compile(
@@ -99,12 +141,34 @@ _RESOURCE_TABLE = re.compile(
 **Source:** https://android.googlesource.com/platform/frameworks/base/+/main/tools/aapt2/Resources.proto
 """
 
+_BUNDLE: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (
+        re.compile(rb"\n[\x07-\x40]\x12[\x05-\x3e]\d+\.\d+\.\d+"),
+        "the configuration of an Android app bundle",
+    ),
+    (
+        re.compile(rb"\n[\x80-\xff]?[\x01-\x7f]\n[\x03-\x7f](?:assets|lib)[/\x12#]"),
+        "a list of targeted folders of an Android app bundle",
+    ),
+    (
+        re.compile(
+            rb"\n[\x80-\xff]?[\x01-\x7f]\n[\x80-\xff]?[\x01-\x7f]\n[\x01-\x7f][A-Za-z][\w.-]+\x12[\x01-\x7f]"
+            rb"[\w.-]+[\x1a\x22\x2a\x32][\x01-\x7f]\d"
+        ),
+        "a list of the libraries in an Android app bundle",
+    ),
+)
+"""What else an app bundle holds in protobuf form: `BundleConfig.pb`, `assets.pb` and `native.pb`,
+`dependencies.pb`.
+**Source:** https://github.com/google/bundletool/tree/master/src/main/proto
+"""
+
 _MARKUP = (b"<!doctype html", b"<html", b"<head", b"<body")
 _OPENCV = re.compile(rb"<opencv_storage>|^%YAML[: ]1\.0|!!opencv-")
 """**Source:** https://docs.opencv.org/4.x/da/d56/group__core__xml.html"""
 _TOKENIZER = re.compile(rb'"(?:added_tokens|tokenizer_class|do_lower_case)"\s*:')
 """**Source:** https://huggingface.co/docs/tokenizers/index"""
-_TEXT_CONTROLS = frozenset(range(32)) - frozenset(b"\t\n\v\f\r\x1b")
+_TEXT_CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _VOCABULARY = re.compile(rb"(?:^|\n)(?:\[PAD\]|\[UNK\]|<unk>|<s>|<pad>)\r?\n")
 
 
@@ -117,6 +181,20 @@ def pointer_size_bytes(head: bytes) -> int | None:
         return None
     found = _POINTER_SIZE.search(head + b"\n")
     return int(found[1]) if found else 0
+
+
+def certain(head: bytes) -> str | None:
+    """What a file is that no reader need be asked about; None for all that `describe` must look at.
+
+    Nearly all of a package's members are such files, and asking each reader is dear.
+
+    Args:
+        head: the first bytes of the file.
+    """
+    found = _CERTAIN.match(head)
+    if found is not None:
+        return _CERTAIN_WORDS[found[0]]
+    return next((what for shape, what in _CERTAIN_SHAPES if shape.match(head)), None)
 
 
 def describe(head: bytes, size_bytes: int) -> str | None:
@@ -139,9 +217,12 @@ def describe(head: bytes, size_bytes: int) -> str | None:
     if head.startswith(b"BM") and int.from_bytes(head[2:6], "little") == size_bytes:
         return "a BMP image"
     if b"http://schemas.android.com/" in head[:512] and not _is_text(head):
-        return "an Android resource in protobuf form"
+        return _ANDROID_XML_WORDS
     if _RESOURCE_TABLE.match(head):
         return "an Android resource table in protobuf form"
+    for pattern, what in _BUNDLE:
+        if pattern.match(head):
+            return what
     pipeline = _mediapipe.recognised(head, text=False)
     if pipeline is not None:
         return pipeline
@@ -185,7 +266,7 @@ def _is_json(text: bytes, *, whole: bool) -> bool:
 
 
 def _is_text(head: bytes) -> bool:
-    if _TEXT_CONTROLS.intersection(head):
+    if _TEXT_CONTROLS.search(head):
         return False
     for cut in range(4):  # the head may end inside a character
         try:

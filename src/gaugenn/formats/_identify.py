@@ -4,7 +4,7 @@ import math
 import posixpath
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -155,6 +155,9 @@ def identify_head(name: str, head: bytes, size_bytes: int) -> Identification | N
 
 
 def _early(name: str, head: bytes, size_bytes: int) -> Identification | None:
+    certain = _foreign.certain(head)
+    if certain is not None and not name.lower().endswith(_weights_suffixes()):
+        return _foreign_file(_candidates.nomination(name, _suffixes()), certain)
     claimed = _claimants(name, head)
     if claimed and not any(_may_be_half(name, format_) for format_ in claimed):
         return Identification(kind=FileKind.MODEL, formats=claimed, nominated=True)
@@ -163,7 +166,7 @@ def _early(name: str, head: bytes, size_bytes: int) -> Identification | None:
         return Identification(
             kind=FileKind.MODEL, formats=wrapped.formats, nominated=True, wrapping=wrapped.name
         )
-    if claimed or name.lower().endswith(_weights_suffixes()) or _has_graph_names(name):
+    if claimed or _may_be_weights(name):
         return None
     suffix = _candidates.nomination(name, _suffixes())
     model_like = _candidates.is_model_like(name)
@@ -238,9 +241,19 @@ def _may_be_half(name: str, format_: str) -> bool:
     return name.lower().endswith(tuple(halves))
 
 
-def _has_graph_names(name: str) -> bool:
+def _may_be_weights(name: str) -> bool:
+    """Whether the name is one that weights beside a graph carry."""
+    if name.lower().endswith(_weights_suffixes()):
+        return True
     base = posixpath.basename(name)
-    return any(reader.graph_names(base) for reader in readers().values())
+    return any(reader.graph_names(base) for reader in _naming_graphs())
+
+
+@cache
+def _naming_graphs() -> tuple[FormatReader, ...]:
+    """The readers that know a graph by its weights' name."""
+    default = FormatReader.graph_names
+    return tuple(r for r in readers().values() if type(r).graph_names is not default)
 
 
 def is_nominated(name: str) -> bool:
@@ -289,6 +302,7 @@ def read_model(content: Content) -> Model:
     raise FormatError(f"{content.name}: none of {len(failures)} formats fits: {told}")
 
 
+@cache
 def _magics() -> tuple[Magic, ...]:
     return tuple(magic for reader in readers().values() for magic in reader.magics)
 
@@ -411,6 +425,7 @@ def _measured(content: Content, suffix: str | None, *, suspect: bool) -> Identif
     )
 
 
+@lru_cache(maxsize=1024)
 def _foreign_file(suffix: str | None, what: str) -> Identification:
     return Identification(
         kind=FileKind.UNKNOWN,

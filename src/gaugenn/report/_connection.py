@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import duckdb
 import pyarrow as pa
 
+from gaugenn.analysis.energy import Quantity
+from gaugenn.analysis.launch_energy import PhaseEnergy, phase_energies
 from gaugenn.analysis.loads import rate_launches, side_by_side, sustained_launches
 from gaugenn.analysis.verdict import verdicts
-from gaugenn.records import Environment, JobRecord, ModelRecord, Run
-from gaugenn.store import Study
+from gaugenn.records import Environment, JobRecord, ModelRecord, Run, TraceRecord
+from gaugenn.store import Study, read_trace
 
 Schema = Mapping[str, pa.DataType]
 
@@ -61,14 +64,24 @@ _BESIDE: Schema = {
 
 Rows = list[dict[str, object]]
 
+_ENERGIES: Schema = {
+    **dict.fromkeys(("job_sha256", "source", "rail", "phase", "reason", "net_reason"), pa.string()),
+    **dict.fromkeys(("launch", "inferences", "gaps"), pa.int64()),
+    **dict.fromkeys(("duration_s", "gap_s", "power_w", "baseline_w"), pa.float64()),
+    **dict.fromkeys(("gross_j", "gross_low_j", "gross_high_j"), pa.float64()),
+    **dict.fromkeys(("net_j", "net_low_j", "net_high_j"), pa.float64()),
+}
+
 
 @contextmanager
 def connect(study: Study) -> Iterator[duckdb.DuckDBPyConnection]:
     """`Study.connect` with more relations, all keyed by `job_sha256`.
 
-    `verdicts`, and what special loads show: `sustained_launches`, `rate_launches`, `side_by_side`.
+    `verdicts`, what special loads show (`sustained_launches`, `rate_launches`, `side_by_side`), and
+    `energies`: a phase of a launch on a rail.
     """
     records, runs = study.rows(JobRecord), study.rows(Run)
+    energies = phase_energies(runs, study.rows(TraceRecord), partial(read_trace, study.blobs))
     judged = verdicts(records, runs, study.rows(Environment), study.rows(ModelRecord))
     with study.connect() as connection:
         names: dict[str, str] = dict(
@@ -85,6 +98,7 @@ def connect(study: Study) -> Iterator[duckdb.DuckDBPyConnection]:
             "sustained_launches": (_SUSTAINED, _sustained(records, runs, names)),
             "rate_launches": (_RATES, _rates(records, runs, names)),
             "side_by_side": (_BESIDE, _beside(records, runs, names)),
+            "energies": (_ENERGIES, [_energy(found) for found in energies]),
         }
         for name, (schema, rows) in relations.items():
             connection.register(name, pa.Table.from_pylist(rows, schema=pa.schema(schema)))
@@ -146,3 +160,36 @@ def _beside(records: Sequence[JobRecord], runs: Sequence[Run], names: Mapping[st
         }
         for row in side_by_side(records, runs, names)
     ]
+
+
+def _energy(phase: PhaseEnergy) -> dict[str, object]:
+    row: dict[str, object] = {
+        name: getattr(phase, name)
+        for name in (
+            *("job_sha256", "launch", "source", "rail", "phase"),
+            *("duration_s", "inferences", "reason"),
+        )
+    }
+    found = phase.energy
+    if found is None:
+        return row
+    return {
+        **row,
+        "gaps": found.integral.gaps,
+        "gap_s": found.integral.gap_s,
+        "power_w": found.integral.power_w,
+        "baseline_w": found.baseline_w,
+        "net_reason": found.net_reason,
+        **_ends("gross", found.gross_j),
+        **_ends("net", found.net_j),
+    }
+
+
+def _ends(name: str, quantity: Quantity | None) -> dict[str, float | None]:
+    if quantity is None:
+        return {}
+    return {
+        f"{name}_j": quantity.value,
+        f"{name}_low_j": quantity.low,
+        f"{name}_high_j": quantity.high,
+    }
