@@ -64,7 +64,7 @@ def command(
 
     Exit codes: 0 no regression, 1 a regression (after a re-run, where one is possible), 2 unusable
     arguments, 3 disk full, 4 with --fail-above: a regression is neither shown nor excluded,
-    5 not compared: unlike conditions, invalid runs, nothing in common, or no study.
+    5 not compared: unlike conditions, invalid runs, or no study.
     """
     output = Output(quiet, as_json)
     try:
