@@ -1,14 +1,15 @@
 """Whether a comparison stays right while another program comes and goes, and whether we are told.
 
-Two engines are compared on this host twice: once as it is, and once while a busy loop on their core
-starts and stops every few seconds. Launches take turns in both campaigns. What must hold:
+Two engines are compared on one network and this host twice: once as it is, and once while a busy loop
+on their core starts and stops every few seconds. Launches take turns in both campaigns. What must hold:
 
 - every disturbed result has a verdict that names the other load;
 - the paired ratio of the disturbed campaign agrees with that of the first one: their intervals meet;
 - so does what follows from it: not `faster` in one and `slower` in the other.
 
 Beside it stands what a tool would say that takes each engine in one process, one after the other, and
-prints means. A host that is busy already disturbs the first campaign too; then its verdicts say so.
+prints means. A host that is busy already disturbs the first campaign too; then its verdicts say so,
+and the load average before and after each campaign, which is printed, tells how much.
 
 Usage: `python -m benchmarks.disturbance [--quick] [--json] [FIRST SECOND]`, where FIRST and SECOND are
 `MODEL@ENGINE` with models out of samples/.
@@ -33,7 +34,8 @@ from gaugenn.records import Environment, JobRecord, ModelRecord, Run, RunStatus
 from gaugenn.store import Study
 
 SAMPLES = Path(__file__).parents[1] / "samples"
-DEFAULT = ("characters.onnx@onnxruntime", "hotword.tflite@litert")
+DEFAULT = ("characters.onnx@onnxruntime", "characters.onnx@openvino")
+"""One network, two libraries; the second is installed by `gaugenn engines install openvino`."""
 CORE = 0
 LOAD_REASONS = frozenset({"background_load"})
 
@@ -121,19 +123,23 @@ def main() -> None:
     variants = (options.variants[0], options.variants[1])
     launches = 6 if options.quick else 15
     with tempfile.TemporaryDirectory() as folder:
+        loads = [os.getloadavg()[0]]
         calm = run_campaign(Path(folder) / "calm", variants, launches)
+        loads.append(os.getloadavg()[0])
         with disturbed(CORE):
             loaded = run_campaign(Path(folder) / "loaded", variants, launches)
+        loads.append(os.getloadavg()[0])
         first, first_means = ratio(calm, variants)
         second, second_means = ratio(loaded, variants)
         named, calm_named = told(loaded), told(calm)
-    assert first.low is not None
-    assert first.high is not None
-    assert second.low is not None
-    assert second.high is not None
+    if first.low is None or first.high is None or second.low is None or second.high is None:
+        parser.exit(1, "too few launches ended well for an interval; run it again\n")
     meet = first.low <= second.high and second.low <= first.high
     opposite = {first.outcome(), second.outcome()} == {Outcome.FASTER, Outcome.SLOWER}
     rows: list[tuple[str, float, str, float | None, bool | None]] = [
+        ("load average, at the beginning", loads[0], "", None, None),
+        ("load average, between the campaigns", loads[1], "", None, None),
+        ("load average, at the end", loads[2], "", None, None),
         ("ratio, host as it is", first.ratio, "", None, None),
         ("its interval, low", first.low, "", None, None),
         ("its interval, high", first.high, "", None, None),

@@ -48,6 +48,30 @@ def test_an_answer_to_a_query_is_shown_without_control_characters_and_markup(stu
     assert row.split() == ["\\x1b[2J\\u202e", "[red]x"]
 
 
+def test_columns_of_one_name_are_all_shown(study: Path) -> None:
+    sql = "SELECT 1 AS kind, 2 AS other, 3 AS kind"
+    done = _run("query", study, sql)
+    assert done.returncode == 0, done.stderr
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["kind", "other", "kind"],
+        ["1", "2", "3"],
+    ]
+    rows = _run("query", study, sql, "--format", "json")
+    assert json.loads(rows.stdout) == {"kind": 1, "other": 2, "kind_2": 3}
+
+
+def test_signs_that_the_terminal_lacks_are_escaped(study: Path) -> None:
+    done = _run("query", study, "SELECT chr(8805) AS x", line='PYTHONIOENCODING=ascii "$@"')
+    assert (done.returncode, done.stdout.split()) == (0, ["x", "\\u2265"]), done.stderr
+
+
+def test_a_line_of_a_table_ends_with_its_text(study: Path) -> None:
+    done = _run(
+        "query", study, "SELECT unnest(['a', 'long text']) AS x, unnest(['b', 'more']) AS y"
+    )
+    assert done.stdout.splitlines() == ["x          y", "a          b", "long text  more"]
+
+
 def test_an_error_with_a_hostile_name_is_shown_without_control_characters(tmp_path: Path) -> None:
     done = _run("scan", tmp_path / "\x1b[2J.apk", "--out", tmp_path / "s")
     assert done.returncode == 2

@@ -10,7 +10,8 @@ SOURCE = Path(__file__).parents[1] / "src" / "gaugenn"
 LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"errors"}),
     frozenset({"plugins"}),
-    frozenset({"content", "graph", "records"}),
+    frozenset({"content", "graph", "records", "_cache", "_processes"}),
+    frozenset({"adb"}),
     frozenset(
         {
             *("formats", "apps", "sources", "analysis", "engines"),

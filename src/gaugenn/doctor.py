@@ -5,15 +5,20 @@ import shutil
 import sys
 from dataclasses import dataclass
 
-from gaugenn import plugins
+from gaugenn import adb, plugins
+from gaugenn._cache import cache_folder
+from gaugenn.devices import ssh
+from gaugenn.devices._usb import UHUBCTL_INSTALL
 from gaugenn.devices.host import HostDevice
 from gaugenn.engines import Engine, _binaries
-from gaugenn.engines._environments import cache_folder, find
+from gaugenn.engines._environments import find
 from gaugenn.engines._native import SUPPLIED, NativeEngine
+from gaugenn.errors import GaugennError
 from gaugenn.formats import readers
+from gaugenn.power import open_meter
 from gaugenn.records import BuildStatus
 from gaugenn.records._environment import KEYS
-from gaugenn.sources import _adb, play
+from gaugenn.sources import play
 from gaugenn.zoo import _environment
 from gaugenn.zoo._build import records
 from gaugenn.zoo._catalogue import models
@@ -43,7 +48,7 @@ def doctor() -> tuple[Check, ...]:
     """Looks at interpreter, disk, formats, engines, zoo, devices and programs."""
     return (
         *(_python(), *_disk(), _formats(), *_engines(), *_vendors(), _zoo()),
-        *(_host(), _conditions(), _simulated(), _ray(), _yaml(), *_programs()),
+        *(_host(), _conditions(), _simulated(), *_meters(), _ray(), _yaml(), *_programs()),
     )
 
 
@@ -128,9 +133,11 @@ def _host() -> Check:
 
 
 def _programs() -> tuple[Check, ...]:
-    """Programs that sources of packages run."""
+    """Programs that sources of packages and devices run."""
     wanted = (
-        ("adb", "packages of a device cannot be fetched", _adb.INSTALL),
+        ("adb", "Android devices cannot be reached", adb.INSTALL),
+        ("ssh", "boards cannot be reached", ssh.INSTALL),
+        ("uhubctl", "USB power of phones cannot be cut with a hub", UHUBCTL_INSTALL),
         ("apkeep", "packages of Google Play cannot be fetched", play.INSTALL),
     )
     return tuple(
@@ -157,6 +164,28 @@ def _conditions() -> Check:
     lacking = f"; it does not tell {', '.join(untold)}" if untold else ""
     found = f"{len(told)} of {len(KEYS)} keys travel with each number{lacking}"
     return Check(ok=True, name="conditions", found=found)
+
+
+def _meters() -> tuple[Check, ...]:
+    """Meters of this machine, and the package that a Monsoon needs."""
+    checks = []
+    for name in ("rapl", "hwmon"):
+        try:
+            with open_meter(name) as meter:
+                found = ", ".join(meter.rails)
+            checks.append(Check(ok=True, name=f"meter {name}", found=found))
+        except GaugennError as error:
+            checks.append(Check(ok=False, name=f"meter {name}", found=str(error)))
+    there = importlib.util.find_spec("Monsoon") is not None
+    checks.append(
+        Check(
+            ok=there,
+            name="meter monsoon",
+            found="its package is here" if there else "not installed: a Monsoon cannot be used",
+            remedy=None if there else "pip install 'gaugenn[monsoon]'",
+        )
+    )
+    return tuple(checks)
 
 
 def _yaml() -> Check:

@@ -208,6 +208,9 @@ class LazyBytes:
 
 TensorData = memoryview | LazyBytes
 
+LARGEST_SIZE = (1 << 63) - 1
+"""The most that a dimension can be: no format and no framework counts in more than 64 bits."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tensor:
@@ -233,8 +236,12 @@ class Tensor:
     sparse: bool = False
 
     def __post_init__(self) -> None:
-        """Refuses negative sizes and data that cannot fill the shape."""
+        """Refuses negative and impossible sizes and data that cannot fill the shape."""
         for size in self.shape or ():
+            if isinstance(size, int) and abs(size) > LARGEST_SIZE:
+                raise FormatError(
+                    f"tensor {self.name!r} has a size of 2 to the power of 63 or more"
+                )
             if isinstance(size, int) and size < 0:
                 raise FormatError(f"tensor {self.name!r} has a negative size in {self.shape}")
         if self.data is None:

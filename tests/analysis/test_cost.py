@@ -49,6 +49,23 @@ def test_sizes_scales_and_single_numbers_are_no_parameters() -> None:
     assert count(b.model(y)).parameters == 1
 
 
+def test_a_weight_that_a_fixed_expression_shapes_or_casts_is_a_parameter() -> None:
+    b = Builder()
+    shaped = b.node("Reshape", [b.constant(2, 2, 8), b.sizes(4, 8)])
+    halves = b.node("Cast", [b.constant(8, dtype=DataType.FLOAT16)], to=1)
+    y = b.node("Add", [b.node("MatMul", [b.input(1, 4), shaped]), halves])
+    assert count(b.model(y)).parameters == 32 + 8
+
+
+def test_a_file_of_weights_alone_has_the_parameters_that_it_holds() -> None:
+    b = Builder(seed=1)
+    first = b.constant(4, 8)
+    b.constant(values=[7], dtype=DataType.INT64)
+    b.tensors["twin"] = replace(b.tensors[first], name="twin")
+    cost = count(b.model())
+    assert (cost.parameters, cost.weights_bytes, cost.macs) == (32, 128, 0)
+
+
 def test_a_dequantised_weight_belongs_to_the_layer_that_uses_it() -> None:
     b = Builder()
     stored = b.constant(4, 8, dtype=DataType.INT8)

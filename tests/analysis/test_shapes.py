@@ -11,6 +11,7 @@ from gaugenn.analysis._shapes_source import RULES as SOURCE_RULES
 from gaugenn.analysis.cost import costs
 from gaugenn.analysis.shapes import MAXIMUM_DEPTH, Note, infer_shapes
 from gaugenn.analysis.summary import summarise
+from gaugenn.errors import FormatError
 from gaugenn.graph import DataType, Graph, GraphReference, Model, Node, Tensor
 
 
@@ -200,6 +201,21 @@ def test_a_graph_called_with_ever_new_shapes_is_run_only_so_often(
     assert inferred.notes == (Note.LIMIT,)
     assert inferred.shape(calls[0]) == (1,)
     assert costs(model, inferred).uncounted_nodes > 0
+
+
+def test_sizes_that_grow_with_every_layer_become_unknown() -> None:
+    b = Builder()
+    x = b.input(1, 8)
+    for _ in range(1500):
+        x = b.node("Concat", [x] * 1000, axis=1)
+    model = b.model(x)
+    assert infer_shapes(model).shape(x) is None
+    assert summarise(model, model_sha256="0" * 64, size_bytes=1)[0].uncounted_nodes > 1400
+
+
+def test_a_size_beyond_64_bits_is_no_tensor() -> None:
+    with pytest.raises(FormatError, match="2 to the power of 63"):
+        Tensor(name="x", dtype=DataType.FLOAT32, shape=(1, 10**5000))
 
 
 def test_costs_beyond_any_column_are_unknown_in_the_rows() -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.analysis.networks import Builder, squeezenet_1_1
 
 from gaugenn.analysis import weight_values
+from gaugenn.analysis._value_histogram import Rounding
 from gaugenn.analysis.summary import summarise
 from gaugenn.analysis.weight_values import TensorValues, look_at
 from gaugenn.graph import DataType, LazyBytes, Model, Quantization, Tensor
@@ -63,6 +64,7 @@ def test_another_value_changes_the_digest_of_values() -> None:
 
 def test_bfloat16_is_looked_at_as_the_floats_it_stands_for() -> None:
     wide = RANDOM.integers(-64, 64, (8, 8)).astype(np.float32)
+    wide[0, :3] = (-(2.0**-40), 2.0**-40, -0.0)  # zeros as 16-bit floats
     narrow = (wide.view(np.uint32) >> 16).astype(np.uint16)
     found = look_at(tensor(narrow, "bfloat16")).values
     assert found is not None
@@ -87,7 +89,6 @@ def test_large_and_small_tensors_are_counted_alike(monkeypatch: pytest.MonkeyPat
     assert (whole.zeros, whole.near_zeros) == (2, 3)
     monkeypatch.setattr(weight_values, "CHUNK_BYTES", 4096)
     assert values(array) == whole
-    monkeypatch.setattr(weight_values, "_BINS", 1 << 16)
     small = values(array[:5000])
     monkeypatch.setattr(weight_values, "CHUNK_BYTES", 1 << 22)
     assert values(array[:5000]) == small
@@ -152,6 +153,64 @@ def test_the_digest_of_a_layer_leaves_biases_out() -> None:
         return rows[0].weights_values_sha256
 
     assert layer(bias=True) == layer(bias=False) is not None
+
+
+def rounded(values: npt.NDArray[np.float32]) -> npt.NDArray[np.uint16]:
+    out = np.empty(values.size, np.uint16)
+    Rounding(1e-9).round(values, out)
+    return out
+
+
+def test_floats_are_rounded_as_numpy_rounds_them() -> None:
+    halves = np.arange(1 << 16, dtype=np.uint16).view(np.float16).astype(np.float32)
+    finite = halves[np.isfinite(halves)]
+    ties = (finite.view(np.uint32)[:, None] + np.array([0xFFF, 0x1000, 0x1001])).astype(np.uint32)
+    small = np.ldexp(RANDOM.uniform(-1, 1, 100_000), RANDOM.integers(-30, -12, 100_000))
+    bits = RANDOM.integers(0, 1 << 32, 100_000, dtype=np.uint64).astype(np.uint32)
+    for values in (
+        halves,
+        ties.reshape(-1).view(np.float32),
+        small.astype(np.float32),
+        bits.view(np.float32),
+    ):
+        known = values[~np.isnan(values)]
+        with np.errstate(over="ignore", under="ignore"):
+            expected = known.astype(np.float16).view(np.uint16)
+        np.testing.assert_array_equal(rounded(known), expected)
+
+
+@pytest.mark.parametrize("count", [1, 7, 4097, 200_001])
+@pytest.mark.parametrize("dtype", ["int8", "uint8", "int4", "uint4", "int2", "uint2"])
+def test_packed_integers_are_counted_as_one_by_one(dtype: str, count: int) -> None:
+    bits = DataType(dtype).bits or 8
+    data = RANDOM.integers(0, 256, -(-count * bits // 8), dtype=np.uint8)
+    for point in (0, 1):
+        whole = Tensor(
+            name="w",
+            dtype=DataType(dtype),
+            shape=(count,),
+            data=memoryview(data.tobytes()),
+            quantization=Quantization(scales=(1.0,), zero_points=(point,)),
+        )
+        found = look_at(whole).values
+        wide = look_at(
+            tensor(whole.array().astype(np.int8 if dtype[0] == "i" else np.uint8))
+        ).values
+        assert found is not None
+        assert wide is not None
+        assert found.zeros == int((whole.array() == point).sum())
+        assert (found.values_sha256 == wide.values_sha256) is (point == 0)
+
+
+def test_a_large_weight_is_digested_as_a_small_one_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    alone = look_at(tensor(KERNEL))
+    monkeypatch.setattr(weight_values, "THREAD_BYTES", 1)
+    assert look_at(tensor(KERNEL)) == alone
+
+
+def test_weights_that_lie_at_an_odd_address_are_looked_at() -> None:
+    shifted = memoryview(b"x" + KERNEL.tobytes())[1:]
+    assert look_at(replace(tensor(KERNEL), data=shifted)) == look_at(tensor(KERNEL))
 
 
 def record(model: Model) -> ModelRecord:

@@ -88,6 +88,10 @@ def test_the_documented_registry_is_the_one_that_is_used() -> None:
     [
         ("", "no .*experiment"),
         ("a = [", "no TOML"),
+        ("seed = " + "9" * 6000 + "\n[[experiment]]", "no TOML: .*4300 digits"),
+        ("x." * 50_000 + "y = 1", "line 1: a key has at most 16 parts"),
+        ("[x" + ".x" * 50_000 + "]", "line 1: a key has at most 16 parts"),
+        ("[launches]\ncount = 999999999\n[[experiment]]", "count: 999999999 is not from 1 to 1000"),
         ("sed = 1\n[[experiment]]", "the plan: unknown key 'sed'; known are: seed, control"),
         ("[[experiment]]\nthread = 1", "experiment 1: unknown key 'thread'; known are: models"),
         ("[[experiment]]\n[[experiment]]\nx = 1", "experiment 2: unknown key 'x'"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gaugenn import _processes
 from gaugenn.devices import host as host_module
 from gaugenn.devices import working_name
 from gaugenn.devices.host import HostDevice
@@ -116,7 +117,7 @@ def test_an_interrupt_leaves_no_process(host: HostDevice, monkeypatch: pytest.Mo
         started.append(process.pid)  # type: ignore[attr-defined]
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(host_module, "_drain", interrupted)
+    monkeypatch.setattr(_processes, "drain", interrupted)
     with pytest.raises(KeyboardInterrupt):
         host.run(python("import time; time.sleep(1000)"))
     assert not alive(started[0])
@@ -125,7 +126,7 @@ def test_an_interrupt_leaves_no_process(host: HostDevice, monkeypatch: pytest.Mo
 def test_of_endless_output_only_the_end_is_kept(
     host: HostDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(host_module, "STDOUT_LIMIT_BYTES", 1000)
+    monkeypatch.setattr(_processes, "STDOUT_LIMIT_BYTES", 1000)
     code = "import sys\nfor i in range(300000): sys.stdout.write('%d\\n' % i)"
     output = host.run(python(code))
     assert output.stdout.endswith("299999\n")

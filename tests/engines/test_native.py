@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from gaugenn import plugins
 from gaugenn.bench.campaign import campaign, host_libraries, host_programs
-from gaugenn.bench.devices import pushed_program
 from gaugenn.bench.launch import LocalFile
+from gaugenn.bench.provision import pushed_program
 from gaugenn.devices.host import HostDevice
 from gaugenn.engines import Engine, _binaries, _environments, load_engine
 from gaugenn.engines._native import NativeEngine, cut_lines

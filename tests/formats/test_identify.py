@@ -197,6 +197,26 @@ def test_reading_what_is_no_model_says_what_it_is() -> None:
             "an Android resource table in protobuf form",
         ),
         (
+            "BundleConfig.pb",
+            b"\n\x08\x12\x061.15.6\x12\x06\n\x00\x12\x02\x08\x01",
+            "the configuration of an Android app bundle",
+        ),
+        (
+            "base/assets.pb",
+            b"\n\n\n\x06assets\x12\0",
+            "a list of targeted folders of an Android app bundle",
+        ),
+        (
+            "base/native.pb",
+            b"\n\x19\n\rlib/arm64-v8a\x12\x08\n\x02\x08\x04\x12\x02\x08\x02",
+            "a list of targeted folders of an Android app bundle",
+        ),
+        (
+            "dependencies.pb",
+            b"\n\x2a\n\x28\n\x14org.jetbrains.kotlin\x12\x06stdlib*\x061.3.61",
+            "a list of the libraries in an Android app bundle",
+        ),
+        (
             "graph.pbtxt",
             b'input_stream: "x"\nnode {\n  calculator: "FlowLimiterCalculator"\n}\n',
             "a MediaPipe graph of 1 calculators: FlowLimiterCalculator",
@@ -227,7 +247,7 @@ def test_reading_what_is_no_model_says_what_it_is() -> None:
         ("a.pb", b"\0\x01\0\0\0\x0c", "a TrueType font"),
         ("a.pb", b"wOF2\0\x01\0\0", "a WOFF2 font"),
         ("a.model", b"PK\x03\x04" + bytes(30), "a zip archive"),
-        ("a.model", gzip.compress(b"x" * 500), "gzip-compressed data"),
+        ("a.model", gzip.compress(b"x" * 500, mtime=0), "gzip-compressed data"),
         ("a.model", b"\xfd7zXZ\0", "xz-compressed data"),
         ("a.model", b"\x28\xb5\x2f\xfd\x04", "zstd-compressed data"),
         ("a.model", b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive"),

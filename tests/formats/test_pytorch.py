@@ -128,6 +128,18 @@ def test_a_checkpoint_is_weights_alone(name: str) -> None:
     assert isinstance(weight.data, memoryview)
 
 
+def test_a_state_that_python_2_pickled_has_its_weights() -> None:
+    data = members("state.pth")
+    (name,) = (each for each in data if each.endswith("data.pkl"))
+    storage = b"(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x02tQ"
+    tensor = b"ctorch._utils\n_rebuild_tensor_v2\n(" + storage + b"K\0K\x02\x85K\x01\x85\x89NtR"
+    pickled = b"\x80\x02ccollections\nOrderedDict\n](](U\x06a.bias" + tensor + b"ee\x85R."
+    root = name.removesuffix("data.pkl")
+    entries = {name: pickled, f"{root}data/0": bytes(8), f"{root}version": b"3\n"}
+    model = READER.read(from_bytes("a.pth", zipped(entries)))
+    assert [(t.name, t.shape) for t in model.graphs[0].tensors.values()] == [("a.bias", (2,))]
+
+
 def test_a_transposed_tensor_is_put_in_order_when_it_is_read() -> None:
     tensor = read("state.pth").graphs[0].tensors["turned"]
     assert isinstance(tensor.data, LazyBytes)
@@ -222,6 +234,35 @@ def program(body: str, parameters: str = "self: __torch__.M,\n    x: Tensor") ->
         "m/version": b"3\n",
     }
     return READER.read(from_bytes("a.pt", zipped(entries)))
+
+
+def test_what_a_branch_changes_outside_of_itself_is_a_result_of_the_branch() -> None:
+    model = program(
+        "    y = torch.relu(x)\n"
+        "    if torch.lt(x, 1):\n      self.state = torch.sigmoid(x)\n      _0 = torch.tanh_(y)\n"
+        "    else:\n      pass\n"
+        "    return torch.add(self.state, y)\n"
+    )
+    choice, total = model.graphs[0].nodes[-2:]
+    assert (choice.operator, len(choice.outputs)) == ("If", 2)
+    assert total.inputs[:2] == choice.outputs
+    then, other = model.graphs[1:]
+    assert [node.source_operator for node in then.nodes] == ["aten::sigmoid", "aten::tanh_"]
+    assert [graph.outputs[1] for graph in (then, other)] == [
+        then.nodes[1].outputs[0],
+        model.graphs[0].nodes[0].outputs[0],
+    ]
+
+
+def test_what_a_loop_changes_outside_of_itself_is_a_result_of_the_loop() -> None:
+    model = program(
+        "    for i in range(torch.size(x, 0)):\n      self.state = torch.sigmoid(x)\n"
+        "    return torch.relu(self.state)\n"
+    )
+    loop, last = model.graphs[0].nodes[-2:]
+    assert (loop.operator, last.inputs[0]) == ("Loop", loop.outputs[0])
+    assert model.graphs[1].outputs[-1] == model.graphs[1].nodes[0].outputs[0]
+    assert len(loop.inputs) == len(model.graphs[1].inputs)
 
 
 def test_numbers_texts_and_lists_become_attributes() -> None:

@@ -66,6 +66,14 @@ def test_a_graph_has_onnx_operators_and_fused_activations() -> None:
     assert macs(model) == 4 * 4 * 4 * 27 + 4 * 5
 
 
+def test_a_prelu_of_its_own_is_one_of_onnx() -> None:
+    text = given.graph().replace(b'"op": "Softmax"', b'"op": "Prelu"')
+    text = text.replace(b'"input": ["scores"]', b'"input": ["scores", "scores"]')
+    model = READER.read(folder(**{"model.json": text}))
+    assert model.graphs[0].nodes[-1].operator == "PRelu"
+    assert summarise(model, model_sha256="0" * 64, size_bytes=1)[0].uncounted_nodes == 0
+
+
 def test_weights_are_found_across_files_and_as_they_are_stored() -> None:
     tensors = read_model(sample("graph").content()).graphs[0].tensors
     found = tensors["filter"].array().reshape(-1)

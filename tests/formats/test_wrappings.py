@@ -46,6 +46,7 @@ WRAPS: dict[str, Wrap] = {
     "gzip": gzip.compress,
     "zlib": zlib.compress,
     "xz": lzma.compress,
+    "lzma": lambda data: lzma.compress(data, lzma.FORMAT_ALONE),
     "bzip2": bz2.compress,
     "xor-0x5a": xored(0x5A),
     "xor-0xff": xored(0xFF),
@@ -155,7 +156,7 @@ def test_three_wrappings_are_one_too_many() -> None:
     assert identify(from_bytes("a.tflite", data)).kind is FileKind.UNKNOWN
 
 
-@pytest.mark.parametrize("wrapping", ["gzip", "zlib", "xz", "gzip+xor-0x5a"])
+@pytest.mark.parametrize("wrapping", ["gzip", "zlib", "xz", "lzma", "gzip+xor-0x5a"])
 def test_a_wrapped_model_that_is_cut_off_is_invalid(wrapping: str) -> None:
     model = sample("tflite", at_least=1024).data() + np.random.default_rng(0).bytes(20_000)
     data = WRAPS[wrapping](model)
@@ -203,7 +204,7 @@ def test_more_than_the_absolute_limit_is_refused(monkeypatch: pytest.MonkeyPatch
 
 def test_the_head_alone_tells_what_the_file_tells() -> None:
     data = sample("tflite", at_least=_wrappings.BASE64_MINIMUM_BYTES).data()
-    for wrapping in ("gzip", "zlib", "xz", "xor-0x5a", "gzip+xor-0x5a", "xor-0x33+gzip"):
+    for wrapping in ("gzip", "zlib", "xz", "lzma", "xor-0x5a", "gzip+xor-0x5a", "xor-0x33+gzip"):
         packed = WRAPS[wrapping](data)
         found = identify_head("a.tflite", packed[:HEAD_BYTES], len(packed))
         assert found == identify(from_bytes("a.tflite", packed))

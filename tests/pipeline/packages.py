@@ -42,13 +42,19 @@ def onnx_model(seed: int = 0, channels: int = 8) -> bytes:
     return bytes(model.SerializeToString())
 
 
-def package(members: dict[str, bytes], path: Path | None = None) -> bytes:
-    """A zip with these members; also written to `path` where one is given."""
+def package(
+    members: dict[str, bytes], path: Path | None = None, stored: tuple[str, ...] = ()
+) -> bytes:
+    """A zip with these members; also written to `path` where one is given.
+
+    Members whose paths begin with one of `stored` are not compressed.
+    """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, data in members.items():
             entry = zipfile.ZipInfo(name, (2020, 1, 1, 0, 0, 0))
-            archive.writestr(entry, data, zipfile.ZIP_DEFLATED)
+            method = zipfile.ZIP_STORED if name.startswith(stored) else zipfile.ZIP_DEFLATED
+            archive.writestr(entry, data, method)
     data = buffer.getvalue()
     if path is not None:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -49,3 +49,43 @@ def test_a_rate_that_a_device_cannot_keep_misses_its_deadlines(study: Path) -> N
     assert overrun.found.miss_share > 0.9
     assert overrun.found.response_s > 2 * overrun.found.service_s
     assert api.sustained_launches(study) == []
+
+
+PLAN = """
+[launches]
+count = {launches}
+
+[[experiment]]
+models = "one.onnx"
+engines = "simulated"
+devices = "simulated"
+
+[[experiment]]
+models = "one.onnx"
+engines = "simulated"
+devices = "simulated"
+with = "one.onnx@simulated==3"
+"""
+
+
+def test_side_by_side_is_told_against_the_same_model_alone_in_turns(study: Path) -> None:
+    plan = study.parent / "plan.toml"
+    plan.write_text(PLAN.format(launches=6))
+    api.bench(study, api.read_plan(plan))
+    both = {row.engine: row for row in api.side_by_side(study)}
+    measured, companion = both["simulated==1"], both["simulated==3"]
+    assert (measured.model, measured.beside, measured.beside_engine) == (
+        "one.onnx",
+        "one.onnx",
+        "simulated==3",
+    )
+    assert measured.launches == 6
+    assert measured.slowdown is not None
+    assert measured.slowdown.pairs == 6
+    assert measured.slowdown.low is not None
+    assert measured.slowdown.high is not None
+    # Simulated programs do not disturb each other: no slow-down is the truth.
+    assert measured.slowdown.low < 1.0 < measured.slowdown.high
+    assert companion.beside_engine == "simulated==1"
+    assert companion.alone_sha256 is None
+    assert companion.slowdown is None

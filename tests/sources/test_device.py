@@ -16,10 +16,10 @@ PROGRAM = """#!{python}
 import json, os, pathlib, shutil, subprocess, sys
 state = json.loads(pathlib.Path(os.environ["PHONE"], "state.json").read_text())
 arguments = sys.argv[1:]
-if arguments == ["devices"]:
+if arguments == ["devices", "-l"]:
     print("List of devices attached")
     for serial, kind in state["devices"].items():
-        print(serial + "\\t" + kind)
+        print(serial.ljust(22), kind, "transport_id:1")
     sys.exit(0)
 assert arguments[0] == "-s"
 if arguments[1] not in state["devices"]:

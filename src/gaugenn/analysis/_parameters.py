@@ -147,8 +147,6 @@ class WeightFinder:
                 shape = scope.shapes.get(name)
                 yield scope.graph, replace(tensor, shape=shape, dtype=scope.dtype(name))
                 continue
-            if name in scope.values:
-                continue
             kept = _ONLY.get(kind_of(producer))
             for position, source in enumerate(producer.inputs):
                 if source and source not in seen and (kept is None or position in kept):
@@ -161,6 +159,19 @@ class WeightFinder:
         return self._producers[index].get(name)
 
 
+def weights_alone(model: Model) -> tuple[Weight, ...]:
+    """All constants of a file that holds weights and no graph, each once; counters are none."""
+    found: dict[tuple[int | str, ...], Weight] = {}
+    if not any(graph.nodes for graph in model.graphs):
+        for index, graph in enumerate(model.graphs):
+            for tensor in graph.tensors.values():
+                if tensor.kind is not TensorKind.CONSTANT or _is_steering(tensor):
+                    continue
+                weight = Weight(graph=index, tensor=tensor, learned=True, count=tensor.elements)
+                found.setdefault(weight.key, weight)
+    return tuple(found.values())
+
+
 def _packed_count(node: Node, kind: str, position: int) -> int | None:
     """The numbers in a packed matrix, whose tensor holds bytes."""
     rows, columns = node.attributes.get("K"), node.attributes.get("N")
@@ -170,16 +181,20 @@ def _packed_count(node: Node, kind: str, position: int) -> int | None:
 
 
 def _is_weight(node: Node, kind: str, position: int, tensor: Tensor) -> bool:
-    if tensor.dtype in _NEVER:
-        return False
-    if tensor.dtype in _WIDE_INTEGERS:
-        quantized = tensor.quantization is not None and (
-            bool(tensor.quantization.scales) or tensor.quantization.scales_tensor != ""
-        )
-        return quantized or _INTEGER_BIAS.get(kind) == position
+    if _is_steering(tensor):
+        return tensor.dtype in _WIDE_INTEGERS and _INTEGER_BIAS.get(kind) == position
     if tensor.elements == 1:
         return (kind or source_kind(node)) not in _ARITHMETIC
     return True
+
+
+def _is_steering(tensor: Tensor) -> bool:
+    """Whether a constant is of a type that sizes, indices and flags have, and no weights."""
+    if tensor.dtype in _WIDE_INTEGERS:
+        return tensor.quantization is None or not (
+            bool(tensor.quantization.scales) or tensor.quantization.scales_tensor != ""
+        )
+    return tensor.dtype in _NEVER
 
 
 _ATTRIBUTE_WEIGHTS = frozenset(

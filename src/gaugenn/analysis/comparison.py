@@ -151,6 +151,25 @@ def compare_groups(first: Sequence[float], second: Sequence[float]) -> Differenc
     )
 
 
+def compare_launches(
+    first: Mapping[int, tuple[str, float]], second: Mapping[int, tuple[str, float]]
+) -> Difference:
+    """Compares launches on one device: in pairs where they took turns, else by ranks.
+
+    Args:
+        first: block -> (start as ISO 8601 in UTC, median) of each launch.
+        second: of the other experiment.
+
+    Raises:
+        UsageError: see `compare_pairs` and `compare_groups`.
+    """
+    starts = ([(block, start) for block, (start, _) in side.items()] for side in (first, second))
+    blocks = took_turns(*starts)
+    if blocks:
+        return compare_pairs([first[n][1] for n in blocks], [second[n][1] for n in blocks])
+    return compare_groups([m for _, m in first.values()], [m for _, m in second.values()])
+
+
 def holm(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
     """P-values corrected so that the chance of any false alarm among them stays at the level.
 

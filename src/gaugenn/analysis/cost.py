@@ -14,7 +14,12 @@ from gaugenn.analysis._cost_elementwise import elementwise_operations, is_known
 from gaugenn.analysis._cost_matrix import FORMULAS, SOURCE_FORMULAS
 from gaugenn.analysis._memory import activation_peak_bytes, tensor_bytes
 from gaugenn.analysis._node_view import NodeView, Shape, UnknownShapeError, source_kind
-from gaugenn.analysis._parameters import Weight, WeightFinder, attribute_weights
+from gaugenn.analysis._parameters import (
+    Weight,
+    WeightFinder,
+    attribute_weights,
+    weights_alone,
+)
 from gaugenn.analysis.shapes import Frame, InferredShapes, view_of
 from gaugenn.errors import FormatError
 from gaugenn.graph import DataType, Model, Node
@@ -61,7 +66,8 @@ class ModelCost:
         macs: lower bound where `uncounted_nodes`; None where nothing is known.
         elementwise_operations: likewise.
         parameters: learned numbers, shared ones once.
-        weights: the distinct constants that the model computes with.
+        weights: the distinct constants that the model computes with; of a file that holds weights
+            and no graph, those that it holds.
         weights_bytes: their bytes as stored.
         activation_peak_bytes: see `_memory.activation_peak_bytes`.
         uncounted_nodes: nodes whose cost or shape is unknown, each once.
@@ -102,7 +108,8 @@ def costs(model: Model, shapes: InferredShapes) -> ModelCost:
         if not node.is_counted
     }
     of_nodes = [cost for frame in reached for cost in counting.total(frame).nodes]
-    weights = tuple({w.key: w for cost in of_nodes for w in cost.weights}.values())
+    used = {w.key: w for cost in of_nodes for w in cost.weights}
+    weights = tuple(used.values()) or weights_alone(model)
     attributes = sum(
         attribute_weights(node)
         for g in {f.graph for f in reached}

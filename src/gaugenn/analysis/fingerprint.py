@@ -19,6 +19,7 @@ from gaugenn.analysis._node_view import Shape, kind_of
 from gaugenn.analysis._order import execution_order
 from gaugenn.analysis._parameters import Weight
 from gaugenn.analysis.shapes import Frame, InferredShapes
+from gaugenn.content import blocks
 from gaugenn.graph import Graph, Model, Node, Tensor, TensorKind
 from gaugenn.records import digest
 
@@ -94,7 +95,8 @@ def tensor_digest(tensor: Tensor) -> str | None:
     if tensor.data is None:
         return None
     state = hashlib.sha256(f"{tensor.dtype.value}{list(tensor.shape or ())}\0".encode())
-    state.update(tensor.read())
+    for block in blocks(tensor.read()):
+        state.update(block)
     return state.hexdigest()
 
 

@@ -5,12 +5,14 @@ not slow down because the device does. Leaving that out (*coordinated omission*)
 that matter.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gaugenn.errors import UsageError
+from gaugenn.records import Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,17 @@ class UnderRate:
     response_p99_s: float
     lateness_s: float
     keeps_up: bool
+
+
+def planned_inferences(job: Job) -> int:
+    """Inferences that a launch of a job has to begin under its rate.
+
+    Raises:
+        UsageError: the job has no rate.
+    """
+    if job.rate_per_s is None:
+        raise UsageError("a job without a rate plans no number of inferences")
+    return max(job.steady_minimum_count, math.ceil(job.steady_minimum_s * job.rate_per_s))
 
 
 def under_rate(

@@ -25,7 +25,7 @@ from gaugenn.analysis._rules import rule_of
 from gaugenn.analysis._shapes_spatial import layout_of
 from gaugenn.analysis._values import constant_value, fold
 from gaugenn.errors import FormatError
-from gaugenn.graph import DataType, Graph, Model, Node, Tensor, TensorKind
+from gaugenn.graph import LARGEST_SIZE, DataType, Graph, Model, Node, Tensor, TensorKind
 from gaugenn.graph import Shape as FileShape
 
 MAXIMUM_FRAMES = 10_000
@@ -478,9 +478,12 @@ def _apply(view: NodeView) -> Sequence[Shape | None]:
     if rule is None:
         return ()
     try:
-        return rule(view)
+        found = rule(view)
     except _CONTRADICTIONS:
         return ()
+    return [
+        shape if shape is None or max(shape, default=0) <= LARGEST_SIZE else None for shape in found
+    ]
 
 
 _CONTRADICTIONS = (UnknownShapeError, FormatError, ArithmeticError, IndexError, ValueError)

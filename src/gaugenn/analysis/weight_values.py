@@ -12,8 +12,8 @@ that differ even in the last bit (one in some hundred such values rounds to anot
 matrices that are joined in one format and apart in another.
 """
 
-import hashlib
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -21,8 +21,21 @@ import numpy.typing as npt
 
 from gaugenn.analysis._node_view import elements
 from gaugenn.analysis._parameters import Weight
+from gaugenn.analysis._value_histogram import (
+    NEGATIVE_ZERO,
+    Counts,
+    Distinct,
+    Histogram,
+    NearZeros,
+    Patterns,
+    Rounding,
+    byte_counts,
+    digest,
+    merged,
+)
 from gaugenn.analysis.cost import ModelCost
 from gaugenn.analysis.fingerprint import combined_digest, tensor_digest
+from gaugenn.content import release
 from gaugenn.errors import FormatError
 from gaugenn.graph import DataType, Tensor
 
@@ -33,17 +46,17 @@ NEAR_ZERO = 1e-9
 wild", https://arxiv.org/abs/2109.13963
 """
 
-CHUNK_BYTES = 1 << 22
-"""How much of a weight is looked at in one piece."""
+CHUNK_BYTES = 1 << 20
+"""How much of a weight is looked at in one piece: little enough to stay in a core's cache."""
+
+THREAD_BYTES = 4 << 20
+"""From this size on a weight is worth a thread."""
 
 MAXIMUM_CLUSTERS = 256
 """A tensor of floats with no more distinct values is clustered: an index of one byte would do."""
 
 SMALLEST_CLUSTERED = 4096
 """Tensors with fewer elements are not asked: few distinct values may be chance."""
-
-_BINS = 1 << 16
-_NEGATIVE_ZERO = 0x8000
 
 _BYTES = frozenset({DataType.INT8, DataType.INT4, DataType.INT2}) | frozenset(
     {DataType.UINT8, DataType.UINT4, DataType.UINT2}
@@ -165,11 +178,18 @@ class WeightReader:
 
 
 def look_at(tensor: Tensor) -> WeightLook:
-    """Reads a weight once."""
+    """Reads a weight once.
+
+    A large one is digested in a second thread meanwhile; both give the interpreter free.
+    """
     if tensor.data is None:
         return WeightLook(digest=None, values=None)
     held = replace(tensor, data=tensor.read())
-    return WeightLook(digest=tensor_digest(held), values=_values(held))
+    if held.size_bytes is None or held.size_bytes < THREAD_BYTES:
+        return WeightLook(digest=tensor_digest(held), values=_values(held))
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        found = beside.submit(tensor_digest, held)
+        return WeightLook(values=_values(held), digest=found.result())
 
 
 def _is_kernel(tensor: Tensor) -> bool:
@@ -199,123 +219,154 @@ def _pieces(tensor: Tensor) -> Iterator[tuple[int, npt.NDArray[np.generic]]]:
             data=raw[start * bits // 8 :][: tensor.dtype.size_bytes(count)],
         )
         yield start, piece.array()
-
-
-def _half_bits(piece: npt.NDArray[np.generic]) -> npt.NDArray[np.uint16]:
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        return piece.astype(np.float16, copy=False).view(np.uint16)
-
-
-class _Histogram:
-    """Counts of 16-bit patterns. Small tensors are counted without 65,536 bins."""
-
-    def __init__(self) -> None:
-        self._counts: npt.NDArray[np.int64] | None = None
-        self._first: npt.NDArray[np.uint16] | None = None
-
-    def add(self, patterns: npt.NDArray[np.uint16]) -> None:
-        if self._counts is None and self._first is None and patterns.size < _BINS:
-            self._first = patterns
-            return
-        if self._counts is None:
-            self._counts = np.zeros(_BINS, dtype=np.int64)
-            if self._first is not None:
-                self._counts += np.bincount(self._first, minlength=_BINS)
-        self._counts += np.bincount(patterns, minlength=_BINS)
-
-    def counted(self) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.int64]]:
-        """The patterns that occur, ascending, and how often; negative zero counts as zero."""
-        if self._counts is None:
-            first = np.empty(0, dtype=np.uint16) if self._first is None else self._first
-            signless = np.where(first == _NEGATIVE_ZERO, np.uint16(0), first)
-            patterns, counts = np.unique(signless, return_counts=True)
-            return patterns, counts.astype(np.int64)
-        merged = self._counts.copy()
-        merged[0] += merged[_NEGATIVE_ZERO]
-        merged[_NEGATIVE_ZERO] = 0
-        found = np.flatnonzero(merged)
-        return found.astype(np.uint16), merged[found]
-
-    def digest(self, kind: str) -> str:
-        patterns, counts = self.counted()
-        state = hashlib.sha256(kind.encode())
-        state.update(patterns.astype("<u2").tobytes())
-        state.update(counts.astype("<i8").tobytes())
-        return state.hexdigest()
+        release(piece.read())
 
 
 def _of_floats(tensor: Tensor) -> TensorValues:
-    histogram = _Histogram()
-    zeros = near = 0
-    for _, piece in _pieces(tensor):
-        patterns = _half_bits(piece)
-        histogram.add(patterns)
-        if not (patterns & 0x7FFF).all():  # what is near zero rounds to a 16-bit zero
-            zeros += piece.size - int(np.count_nonzero(piece))
-            near += int(np.count_nonzero(np.abs(piece) <= NEAR_ZERO))
+    is_asked = (tensor.elements or 0) >= SMALLEST_CLUSTERED
+    found = _of_halves(tensor) if tensor.dtype.bits == 16 else _of_wide(tensor, is_asked=is_asked)
     return TensorValues(
         elements=tensor.elements or 0,
-        zeros=zeros,
-        near_zeros=near,
-        clusters=_clusters(tensor, histogram),
-        values_sha256=histogram.digest("half"),
+        zeros=found.near.zeros,
+        near_zeros=found.near.near,
+        clusters=found.clusters if is_asked else None,
+        values_sha256=digest("half", found.patterns, found.counts),
     )
 
 
-def _clusters(tensor: Tensor, histogram: _Histogram) -> int | None:
-    """Distinct values of a tensor that is large enough; 0 for too many."""
-    if (tensor.elements or 0) < SMALLEST_CLUSTERED:
-        return None
-    patterns, _ = histogram.counted()
-    if patterns.size > MAXIMUM_CLUSTERS:
-        return 0
-    return patterns.size if _is_one_value_a_bin(tensor) else _distinct(tensor)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Counted:
+    near: NearZeros
+    patterns: Patterns
+    counts: Counts
+    clusters: int
 
 
-def _is_one_value_a_bin(tensor: Tensor) -> bool:
-    """Whether no two different values round to one 16-bit float; much faster than sorting."""
-    table: npt.NDArray[np.generic] | None = None
-    filled = np.zeros(_BINS, dtype=np.bool_)
+def _of_wide(tensor: Tensor, *, is_asked: bool) -> _Counted:
+    """Of 32 and 64 bits; the latter are rounded to the former first, as their copies would be.
+
+    Args:
+        tensor: of floats.
+        is_asked: whether to count distinct values, too.
+    """
+    rounding, histogram, distinct = Rounding(NEAR_ZERO), Histogram(), Distinct(MAXIMUM_CLUSTERS)
+    zeros = near = 0
     for _, piece in _pieces(tensor):
-        patterns = _half_bits(piece)
-        new = np.zeros(_BINS, dtype=piece.dtype)
-        new[patterns] = piece
-        table = new if table is None else np.where(filled, table, new)
-        filled[patterns] = True
-        if not np.array_equal(table[patterns], piece):
-            return False
-    return True
+        values: npt.NDArray[np.floating] = piece.astype(piece.dtype, copy=not piece.flags.aligned)
+        patterns = np.empty(values.size, np.uint16)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            found = rounding.round(values.astype(np.float32, copy=False), patterns)
+        if values.dtype.itemsize > 4:
+            found = _near_zeros(values)
+        zeros += found.zeros
+        near += found.near
+        histogram.add(patterns)
+        if is_asked:
+            distinct.add(patterns, values)
+    patterns, counts = _signless(*histogram.counted())
+    return _Counted(
+        near=NearZeros(zeros=zeros, near=near),
+        patterns=patterns,
+        counts=counts,
+        clusters=distinct.count,
+    )
 
 
-def _distinct(tensor: Tensor) -> int:
-    """Distinct values by sorting; 0 for too many."""
-    found: npt.NDArray[np.generic] | None = None
-    for _, piece in _pieces(tensor):
-        new = np.unique(piece)
-        found = new if found is None else np.union1d(found, new)
-        if found.size > MAXIMUM_CLUSTERS:
-            return 0
-    return 0 if found is None else int(found.size)
+def _near_zeros(values: npt.NDArray[np.floating]) -> NearZeros:
+    return NearZeros(
+        zeros=values.size - int(np.count_nonzero(values)),
+        near=int(np.count_nonzero(np.abs(values) <= NEAR_ZERO)),
+    )
+
+
+def _of_halves(tensor: Tensor) -> _Counted:
+    """Counts the bits as they are, and looks at what differs only."""
+    histogram = Histogram()
+    raw = tensor.read()
+    data = np.frombuffer(raw, dtype="<u2")
+    step = max(1, CHUNK_BYTES // 2)
+    for start in range(0, data.size, step):
+        histogram.add(data[start : start + step])
+        release(raw[2 * start : 2 * (start + step)])
+    bits, counts = _signless(*histogram.counted())
+    if tensor.dtype is DataType.BFLOAT16:
+        values = (bits.astype(np.uint32) << 16).view(np.float32)
+    else:
+        values = bits.view(np.float16).astype(np.float32)
+    patterns = np.empty(bits.size, np.uint16)
+    Rounding(NEAR_ZERO).round(values, patterns)
+    near = NearZeros(
+        zeros=int(counts[values == 0].sum()),
+        near=int(counts[np.abs(values) <= NEAR_ZERO].sum()),
+    )
+    patterns[patterns == NEGATIVE_ZERO] = 0
+    patterns, counts = merged(patterns, counts)
+    return _Counted(
+        near=near,
+        patterns=patterns,
+        counts=counts,
+        clusters=bits.size if bits.size <= MAXIMUM_CLUSTERS else 0,
+    )
+
+
+def _signless(patterns: Patterns, counts: Counts) -> tuple[Patterns, Counts]:
+    """Patterns in ascending order, each once, negative zero counted as zero."""
+    if NEGATIVE_ZERO not in patterns:
+        return patterns, counts
+    return merged(np.where(patterns == NEGATIVE_ZERO, np.uint16(0), patterns), counts)
 
 
 def _of_integers(tensor: Tensor) -> TensorValues:
-    histogram = _Histogram()
     points = _zero_points(tensor)
-    zeros = 0
-    comparable = tensor.dtype in _BYTES and bool((np.abs(points) < 1 << 14).all())
-    for start, piece in _pieces(tensor):
-        point = _at(points, tensor, start, piece.size)
-        zeros += int(np.count_nonzero(piece == point))
-        if comparable:
-            distance = piece.astype(np.int16) - point.astype(np.int16)
-            histogram.add(distance.view(np.uint16))
+    if tensor.dtype not in _BYTES or (np.abs(points) >= 1 << 14).any():
+        zeros = sum(
+            int(np.count_nonzero(piece == _at(points, tensor, start, piece.size)))
+            for start, piece in _pieces(tensor)
+        )
+        return _integers(tensor, zeros, None)
+    if _at(points, tensor, 0, tensor.elements or 0).size == 1:
+        values, counts = _packed_counts(tensor)
+        distances = values.astype(np.int16) - np.int16(points[0])
+        patterns, counts = merged(distances.view(np.uint16), counts)
+    else:
+        histogram = Histogram()
+        for start, piece in _pieces(tensor):
+            point = _at(points, tensor, start, piece.size).astype(np.int16)
+            histogram.add((piece.astype(np.int16) - point).view(np.uint16))
+        patterns, counts = histogram.counted()
+    zeros = int(counts[patterns == 0].sum())
+    return _integers(tensor, zeros, digest("integer", patterns, counts))
+
+
+def _integers(tensor: Tensor, zeros: int, values_sha256: str | None) -> TensorValues:
     return TensorValues(
         elements=tensor.elements or 0,
         zeros=zeros,
         near_zeros=zeros,
         clusters=None,
-        values_sha256=histogram.digest("integer") if comparable else None,
+        values_sha256=values_sha256,
     )
+
+
+def _packed_counts(tensor: Tensor) -> tuple[npt.NDArray[np.generic], Counts]:
+    """Values of packed integers and how often each occurs, from how often each byte does."""
+    total, per_byte = tensor.elements or 0, 8 // (tensor.dtype.bits or 8)
+    raw = tensor.read()
+    data = np.frombuffer(raw, dtype=np.uint8)
+    whole = total // per_byte
+    counts = np.zeros(256, dtype=np.int64)
+    for start in range(0, whole, CHUNK_BYTES):
+        counts += byte_counts(data[start : min(start + CHUNK_BYTES, whole)])
+        release(raw[start : start + CHUNK_BYTES])
+    values = _unpacked(tensor, np.arange(256, dtype=np.uint8), 256 * per_byte)
+    rest = _unpacked(tensor, data[whole:], total - whole * per_byte)
+    return np.concatenate([values, rest]), np.concatenate(
+        [np.repeat(counts, per_byte), np.ones(rest.size, dtype=np.int64)]
+    )
+
+
+def _unpacked(tensor: Tensor, data: npt.NDArray[np.uint8], count: int) -> npt.NDArray[np.generic]:
+    return replace(tensor, shape=(count,), data=memoryview(data.tobytes())).array()
 
 
 def _zero_points(tensor: Tensor) -> npt.NDArray[np.int64]:

@@ -10,6 +10,8 @@
 """
 
 from gaugenn.analysis.comparison import THRESHOLD as COMPARISON_THRESHOLD
+from gaugenn.analysis.loads import RateLaunch, SideBySide, SustainedLaunch
+from gaugenn.analysis.scenarios import Battery
 from gaugenn.analysis.snapshots import SnapshotDiff
 from gaugenn.api._compare import compare
 from gaugenn.api._diff import diff
@@ -26,6 +28,7 @@ from gaugenn.api._export import export, exports, frame
 from gaugenn.api._import import import_forms, import_logs
 from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
+from gaugenn.api._scenarios import DEFAULT_BATTERY, scenarios
 from gaugenn.api._sources import SourceInfo, crawl, sources_list
 from gaugenn.api._study import (
     StudyResult,
@@ -34,6 +37,7 @@ from gaugenn.api._study import (
     rate_launches,
     read_plan,
     scan,
+    side_by_side,
     study,
     sustained_launches,
 )
@@ -47,6 +51,9 @@ from gaugenn.api._zoo import (
     zoo_list,
     zoo_matrix,
 )
+from gaugenn.bench.discovery import DeviceInfo
+from gaugenn.bench.discovery import devices as devices_list
+from gaugenn.bench.discovery import release as device_release
 from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
@@ -54,21 +61,24 @@ from gaugenn.pipeline.crawl import CrawlResult, CrawlSettings
 from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.import_logs import ImportedLog
 from gaugenn.pipeline.inspect import Inspection, inspect
-from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
+from gaugenn.pipeline.scenarios import ScenarioRow
 from gaugenn.pipeline.zoo import Built
 from gaugenn.records import InputShape
 from gaugenn.sources import AppQuery
 
 __all__ = [
     "COMPARISON_THRESHOLD",
+    "DEFAULT_BATTERY",
     "ZOO_SIZE_GB",
     "AppQuery",
+    "Battery",
     "BenchSettings",
     "Built",
     "Check",
     "Comparison",
     "CrawlResult",
     "CrawlSettings",
+    "DeviceInfo",
     "EngineInfo",
     "Experiment",
     "Forecast",
@@ -79,6 +89,8 @@ __all__ = [
     "ModelComparison",
     "RateLaunch",
     "Release",
+    "ScenarioRow",
+    "SideBySide",
     "SnapshotDiff",
     "SourceInfo",
     "StudyResult",
@@ -87,6 +99,8 @@ __all__ = [
     "bench",
     "compare",
     "crawl",
+    "device_release",
+    "devices_list",
     "diff",
     "doctor",
     "engines_install",
@@ -112,6 +126,8 @@ __all__ = [
     "report",
     "report_figure",
     "scan",
+    "scenarios",
+    "side_by_side",
     "sources_list",
     "study",
     "sustained_launches",

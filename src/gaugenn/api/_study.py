@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gaugenn.analysis.energy import IDLE_MINIMUM_S
+from gaugenn.analysis.loads import RateLaunch, SideBySide, SustainedLaunch
 from gaugenn.bench.plan_file import read_plan as read_plan_file
 from gaugenn.bench.settings import BenchSettings
 from gaugenn.errors import UsageError
@@ -15,8 +17,8 @@ from gaugenn.pipeline.analyse import analyse
 from gaugenn.pipeline.discover import require_paths
 from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.foresee import foresee as foresee_campaign
-from gaugenn.pipeline.loads import RateLaunch, SustainedLaunch
 from gaugenn.pipeline.loads import rate_launches as read_rate_launches
+from gaugenn.pipeline.loads import side_by_side as read_side_by_side
 from gaugenn.pipeline.loads import sustained_launches as read_sustained_launches
 from gaugenn.pipeline.measure import measure
 from gaugenn.pipeline.request import require_engines
@@ -137,6 +139,8 @@ def bench(
     build_zoo: bool = False,
     workers: int | None = None,
     watcher: Watcher | None = None,
+    meters: Sequence[str] = (),
+    idle_s: float = IDLE_MINIMUM_S,
 ) -> StudyResult:
     """Runs the study's models with the installed engines; launches that are there are not repeated.
 
@@ -147,6 +151,8 @@ def bench(
         build_zoo: whether to build them before, where they are not.
         workers: processes for reading; all cores by default.
         watcher: is told how it goes.
+        meters: names of meters that measure each launch on the host; see docs/energy.md.
+        idle_s: of idle power before and after each launch, where there are meters.
 
     Raises:
         StoreError: the folder is no study.
@@ -165,7 +171,7 @@ def bench(
             with LocalPool(workers) as pool:
                 census(opened, graphs, pool, watcher)
             remember(opened, built)
-        measure(opened, settings, watcher)
+        measure(opened, settings, watcher, meters, idle_s)
         opened.compact()
     return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
 
@@ -198,6 +204,15 @@ def rate_launches(folder: PathLike) -> list[RateLaunch]:
         StoreError: the folder is no study.
     """
     return read_rate_launches(Study(Path(folder)))
+
+
+def side_by_side(folder: PathLike) -> list[SideBySide]:
+    """Every experiment of a study beside another model, against itself alone.
+
+    Raises:
+        StoreError: the folder is no study.
+    """
+    return read_side_by_side(Study(Path(folder)))
 
 
 def read_plan(path: PathLike) -> BenchSettings:

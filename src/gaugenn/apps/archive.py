@@ -16,6 +16,7 @@ from typing import NamedTuple
 import deflate
 
 from gaugenn.apps.directory import (
+    CENTRAL_MAGIC,
     DEFLATED,
     END_MAGIC,
     FLAG_DESCRIPTOR,
@@ -28,6 +29,13 @@ from gaugenn.apps.directory import (
 )
 from gaugenn.apps.limits import Account
 from gaugenn.errors import LimitError, PackageError
+
+_END = struct.Struct("<4s8xIIH")  # magic directory-size directory-offset comment-length
+_COMMENT_MAXIMUM = 65_535
+_CENTRAL_OFFSET = 42  # in a central header: of the local header
+
+APPENDED_AFTER_BYTES = 4096
+"""Less before a zip is leading garbage; more is a file of its own that the zip was appended to."""
 
 _NAME_LENGTHS = struct.Struct("<4s22xHH")  # of a local header: magic n x
 _FLAG_ENCRYPTED = 0x1
@@ -49,6 +57,38 @@ def is_zip(head: bytes) -> bool:
         return False
     start = head[: _LEADING_NULS + 4].lstrip(b"\0")
     return start.startswith((LOCAL_MAGIC, END_MAGIC))
+
+
+def appended_zip(data: memoryview) -> int | None:
+    """Where the zip begins that was appended to another file, such as a picture; None without one.
+
+    Looks at the end only, so it costs little for files that are none. The directory must lie where its
+    end says, and so must the first member.
+
+    Args:
+        data: the whole file.
+    """
+    if data.nbytes <= APPENDED_AFTER_BYTES + _END.size:
+        return None
+    end = data.nbytes - _END.size
+    if data[end : end + 4] != END_MAGIC:
+        begin = max(0, end - _COMMENT_MAXIMUM)
+        end = begin + bytes(data[begin:]).rfind(END_MAGIC)
+        if end < begin or end + _END.size > data.nbytes:
+            return None
+    _, size, offset, comment = _END.unpack_from(data, end)
+    directory = end - size
+    shift = directory - offset
+    if end + _END.size + comment != data.nbytes or not size or shift < 0:
+        return None
+    if data[directory : directory + 4] != CENTRAL_MAGIC:
+        return None
+    start: int = shift or directory
+    if not shift:  # the offsets were made to count from the other file's start
+        place = bytes(data[directory + _CENTRAL_OFFSET : directory + _CENTRAL_OFFSET + 4])
+        start = int.from_bytes(place, "little")
+    is_there = data[start : start + 4] == LOCAL_MAGIC and start < directory
+    return start if is_there and start > APPENDED_AFTER_BYTES else None
 
 
 class Archive:
@@ -110,6 +150,18 @@ class Archive:
         if local is not None and local.method == STORED:
             return bytes(self._data[start : start + min(count, local.size_bytes)])
         raise self._unreadable(entry, str(error)) from error
+
+    def stored(self, entry: Entry) -> memoryview | None:
+        """The bytes of a member that is not compressed, unchecked; None for all others.
+
+        Raises:
+            PackageError: the data is outside the archive.
+        """
+        if entry.method != STORED or entry.flags & _FLAG_ENCRYPTED:
+            return None
+        start = self._data_start(entry)
+        found = self._data[start : start + entry.size_bytes]
+        return found if found.nbytes == entry.size_bytes else None
 
     def read(self, entry: Entry) -> memoryview:
         """A member's bytes: a view for stored members, else inflated into memory.

@@ -32,6 +32,9 @@ class Container(Protocol):
     def read(self, entry: Entry) -> memoryview:
         """A member's bytes."""
 
+    def stored(self, entry: Entry) -> memoryview | None:
+        """A member's bytes where they cost nothing, unchecked; else None."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileOnDisk:
@@ -94,6 +97,14 @@ class Files:
             return open_file(self._paths[entry.offset]).data
         except OSError as error:
             raise PackageError(f"{entry.name}: cannot be opened: {error.strerror}") from error
+
+    def stored(self, entry: Entry) -> memoryview | None:
+        """The same as `read`.
+
+        Raises:
+            PackageError: as `read`.
+        """
+        return self.read(entry)
 
     def digest(self) -> str:
         """SHA-256 over the names and the SHA-256 of every file; a file that is gone counts as empty."""

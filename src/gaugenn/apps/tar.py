@@ -71,6 +71,14 @@ class Tar:
             )
         return self._data[entry.offset : end]
 
+    def stored(self, entry: Entry) -> memoryview | None:
+        """The same as `read`.
+
+        Raises:
+            PackageError: as `read`.
+        """
+        return self.read(entry)
+
     def _list(self) -> Iterator[Entry]:
         data, room, at = self._data, self.account.room, 0
         longer: bytes | None = None

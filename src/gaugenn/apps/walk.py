@@ -8,9 +8,9 @@ import posixpath
 import re
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from gaugenn.apps.archive import Archive, is_zip
+from gaugenn.apps.archive import Archive, appended_zip, is_zip
 from gaugenn.apps.certificate import certificate_sha256
 from gaugenn.apps.directory import Entry
 from gaugenn.apps.files import Container, Files
@@ -27,6 +27,9 @@ HEAD_BYTES = 4096
 
 JOINER = "!/"
 """Stands between a container's path and the path inside it."""
+
+APPENDED = "appended.zip"
+"""Stands in paths for a zip that was appended to another file."""
 
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 """**Source:** https://www.rfc-editor.org/rfc/rfc1952 section 2.3.1, with method 8 (deflate)."""
@@ -74,6 +77,7 @@ class Member:
         depth: number of containers between the package and this file.
         container: whether it starts like a zip, tar or gzip; its own members follow it in the walk.
         error: why its head, or the container that it is, could not be read.
+        appended: it is, or lies in, a zip that was appended to another file.
     """
 
     path: str
@@ -81,6 +85,7 @@ class Member:
     depth: int
     container: bool = False
     error: PackageError | LimitError | None = None
+    appended: bool = False
     _head: bytes = field(repr=False)
     _read: Callable[[], Content] = field(repr=False)
 
@@ -176,6 +181,8 @@ class Package:
                 self.archive = Archive(content.data, self.account)
             except (PackageError, LimitError) as error:
                 self.error = f"{error}; it is {what_is(content.head(64))}"
+        elif appended_zip(content.data) is not None:
+            return PackageKind.ARCHIVE
         else:
             self.error = f"not a zip archive; it is {what_is(content.head(64))}"
         if self.archive is None:
@@ -235,12 +242,16 @@ class Package:
             yield from self._zip(self.archive, "", 0, descend)
         elif self.kind is not PackageKind.NONE and self.content is not None:
             content = self.content
-            yield from self._file(
-                content.file_name, content.size_bytes, lambda: content, 0, descend
-            )
+            yield from self._file(replace(content, name=content.file_name), 0, descend)
 
     def _zip(
-        self, archive: Container, prefix: str, depth: int, descend: Descend
+        self,
+        archive: Container,
+        prefix: str,
+        depth: int,
+        descend: Descend,
+        *,
+        appended: bool = False,
     ) -> Iterator[Member]:
         for entry in archive.entries:
             name = entry.name
@@ -256,23 +267,42 @@ class Package:
                 size_bytes=entry.size_bytes,
                 depth=depth,
                 error=error,
+                appended=appended,
                 _head=head,
                 _read=_Reader(archive, entry, prefix),
             )
             if _is_container(head):
                 yield from self._container(member, descend)
-            else:
-                yield member
+                continue
+            yield member
+            stored = _stored(archive, entry) if error is None else None
+            if stored is not None:
+                yield from self._appended(member, stored, descend)
 
     def _file(
-        self, path: str, size: int, read: Callable[[], Content], depth: int, descend: Descend
+        self, content: Content, depth: int, descend: Descend, *, appended: bool = False
     ) -> Iterator[Member]:
-        head = read().head(HEAD_BYTES)
-        member = Member(path=path, size_bytes=size, depth=depth, _head=head, _read=read)
-        if _is_container(head):
+        member = Member(
+            path=content.name,
+            size_bytes=content.size_bytes,
+            depth=depth,
+            appended=appended,
+            _head=content.head(HEAD_BYTES),
+            _read=lambda: content,
+        )
+        if _is_container(member.head()):
             yield from self._container(member, descend)
         else:
             yield member
+            yield from self._appended(member, content.data, descend)
+
+    def _appended(self, host: Member, data: memoryview, descend: Descend) -> Iterator[Member]:
+        """A zip at the end of another file, then its members; nothing where a reader wants it all."""
+        start = appended_zip(data)
+        if start is not None and descend(host):
+            self.account.note("appended-zip")
+            inner = from_bytes(f"{host.path}{JOINER}{APPENDED}", data[start:])
+            yield from self._file(inner, host.depth + 1, descend, appended=True)
 
     def _container(self, member: Member, descend: Descend) -> Iterator[Member]:
         """A container, then its members; or the container with the reason why not."""
@@ -305,10 +335,9 @@ class Package:
             member.error = error
         yield member
         if archive is not None:
-            yield from self._zip(archive, prefix, depth, descend)
+            yield from self._zip(archive, prefix, depth, descend, appended=member.appended)
         elif inner is not None:
-            found = inner
-            yield from self._file(found.name, found.size_bytes, lambda: found, depth, descend)
+            yield from self._file(inner, depth, descend, appended=member.appended)
 
     def _look_inside(self, path: str, content: Content, archive: Archive) -> None:
         entry = archive.find("AndroidManifest.xml")
@@ -355,6 +384,13 @@ class Package:
 
 
 _FIRST_BYTES = (b"P", b"\0", b"\x1f")
+
+
+def _stored(archive: Container, entry: Entry) -> memoryview | None:
+    try:
+        return archive.stored(entry)
+    except PackageError:  # whoever reads the member is told so
+        return None
 
 
 def _is_container(head: bytes) -> bool:

@@ -1,26 +1,52 @@
 """Devices by name, and how engines are started on them: the place where both are known."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-from gaugenn.bench.campaign import host_programs
+from gaugenn import adb
+from gaugenn.bench.campaign import host_libraries, host_programs
 from gaugenn.bench.launch import Programs
+from gaugenn.bench.provision import provisioned, remote_library_digest
 from gaugenn.devices import Device
+from gaugenn.devices._keeping import STRIKES
+from gaugenn.devices._remote import RemoteDevice
+from gaugenn.devices._settings import (
+    Setting,
+    State,
+    android_settings,
+    governor_settings,
+    prepared,
+    set_again,
+)
+from gaugenn.devices._untethered import UntetheredDevice, drop_open, finish_open
+from gaugenn.devices._usb import usb_power
+from gaugenn.devices.adb import AdbDevice
 from gaugenn.devices.host import HostDevice
 from gaugenn.devices.simulated import SimulatedDevice
-from gaugenn.engines import _binaries, simulated
-from gaugenn.engines._native import NativeEngine
-from gaugenn.errors import DeviceError, UsageError
-from gaugenn.records import Environment, JobRecord
+from gaugenn.devices.ssh import CONFIG_VARIABLE, SshDevice, is_ssh_name
+from gaugenn.engines import load_engine, simulated
+from gaugenn.errors import DeviceError, MissingToolError, UsageError
+from gaugenn.records import JobRecord
 
 _SIMULATED_PROGRAM = "simulated-engine"
+
+Libraries = dict[tuple[str, str], str | None]
+"""Digest of the installed files of each (engine, version), where known."""
+
+
+def is_remote(name: str) -> bool:
+    """Whether a device's name stands for a phone or board, which has its own engines."""
+    return name != "host" and name.partition(":")[0] != "simulated"
 
 
 def open_device(name: str, folder: Path | None = None, seed: int | None = None) -> Device:
     """A device by the name that a user gives; enter it to open its link.
 
     Args:
-        name: `host`, or `simulated` with conditions as in `simulated:throttle=0.3`.
+        name: `host`; `simulated`, with conditions as in `simulated:throttle=0.3`; a board as
+            `USER@HOST[:PORT]` or `ssh:ALIAS`; else the serial of an Android device.
         folder: where a device on this machine makes its working folder.
         seed: of a simulated device.
 
@@ -32,48 +58,128 @@ def open_device(name: str, folder: Path | None = None, seed: int | None = None) 
         return HostDevice(folder=folder)
     if kind == "simulated":
         return SimulatedDevice(name, {_SIMULATED_PROGRAM: simulated.main}, seed)
-    raise UsageError(f"there is no device {name!r}; there are: host, simulated")
+    if is_ssh_name(name):
+        config = os.environ.get(CONFIG_VARIABLE)
+        return SshDevice(name, Path(config) if config else None)
+    there = connected()
+    try:
+        device = AdbDevice(name)
+    except UsageError:
+        device = None
+    if device is None or not (device.over_network or device.serial in there):
+        listed = ", ".join(["host", "simulated", "USER@HOST", "ssh:ALIAS", *there])
+        raise UsageError(f"there is no device {name!r}; there are: {listed}")
+    return device
 
 
-def pushed_program(
-    device: Device, environment: Environment, engine: NativeEngine, version: str
-) -> tuple[str, ...]:
-    """How a program that a user supplied is started on a device: its files are put there first.
+def connected() -> list[str]:
+    """Android devices in whatever state; none where there is no adb."""
+    try:
+        return [listed.serial for listed in adb.listed()]
+    except (DeviceError, MissingToolError):
+        return []
+
+
+@contextmanager
+def campaign_device(
+    name: str, folder: Path, prepare: State, untethered: str = ""
+) -> Iterator[tuple[Device, tuple[str, ...]]]:
+    """A device that is open and set for a campaign; all is set back at the end.
 
     Args:
-        device: where; its link is open.
-        environment: what it is.
-        engine: whose program.
-        version: of it.
+        name: see `open_device`.
+        folder: see `open_device`.
+        prepare: what is set on a phone or board.
+        untethered: see `BenchSettings`; only phones and boards have power that can be cut.
+
+    Yields:
+        The device, and what could not be set, each with why.
 
     Raises:
-        MissingToolError: there is no program for the device's ABI.
-        DeviceError: the files cannot be put there, or not be made programs.
-        StorageFullError: the device has no room.
+        UsageError: there is no such device.
+        DeviceError: it cannot be reached or set.
     """
-    abi = _binaries.abi(environment)
-    binary = _binaries.find(engine, version, abi)
-    if binary is None:
-        raise _binaries.missing(engine, version, abi)
-    folder = f"{engine.name}-{binary.sha256[:16]}"
-    paths = [device.push(path, f"{folder}/{path.name}") for path in binary.files]
-    ended = device.run(["chmod", "755", *paths], timeout_s=60)
-    if ended.exit_code != 0:
-        raise DeviceError(f"{environment.device}: chmod: {ended.stderr.strip()[:300]}")
-    return engine.program(paths[0])
+    power = usb_power(untethered or "none")
+    if untethered and is_remote(name):
+        finish_open(name, power)  # without power a phone is not even listed
+    with open_device(name, folder) as device:
+        if not isinstance(device, RemoteDevice):
+            yield device, ()
+            return
+        if device.keeping is None:
+            raise DeviceError(f"{name}: not open")
+        with prepared(device, device.keeping, _settings(device, prepare)) as refused:
+            if untethered:
+                yield UntetheredDevice(device, power), refused
+                drop_open(device)
+            else:
+                yield device, refused
 
 
-def device_programs(name: str, jobs: Sequence[JobRecord]) -> Programs:
-    """How the engines of jobs are started on a device.
+def remote_of(device: Device) -> RemoteDevice | None:
+    """The phone or board behind a device; None where it is none."""
+    if isinstance(device, UntetheredDevice):
+        return device.remote
+    return device if isinstance(device, RemoteDevice) else None
+
+
+def recover(device: RemoteDevice, prepare: State, error: DeviceError) -> None:
+    """Brings a device back that failed: waits for it, then reboots it, then gives it up.
+
+    Each failure in a row is a strike. What a reboot set back is set again.
 
     Raises:
-        MissingToolError: an engine's version is not installed.
-        UsageError: the device cannot run an engine.
+        DeviceError: it is in quarantine now.
+    """
+    reason = str(error)
+    while True:
+        strikes = device.keeping.strike(reason) if device.keeping is not None else STRIKES
+        if strikes >= STRIKES:
+            raise DeviceError(f"{device.name} goes into quarantine: {reason}") from error
+        try:
+            if strikes == 1:
+                device.reconnect()
+            else:
+                device.reboot()
+            if device.keeping is not None:
+                set_again(device, device.keeping, _settings(device, prepare))
+        except DeviceError as again:
+            reason = str(again)
+        else:
+            return
+
+
+def _settings(device: RemoteDevice, prepare: State) -> tuple[Setting, ...]:
+    if prepare is State.AS_IS:
+        return ()
+    found: tuple[Setting, ...] = ()
+    if isinstance(device, AdbDevice):
+        found = android_settings(over_network=device.over_network)
+    return found + (governor_settings(device) if prepare is State.PINNED else ())
+
+
+def device_programs(
+    device: Device, name: str, jobs: Sequence[JobRecord]
+) -> tuple[Programs, Libraries, dict[tuple[str, str], Exception]]:
+    """How the engines of jobs are started on a device, which files they are, and which cannot be.
+
+    Raises:
+        MissingToolError: an engine's version is not installed on this machine.
+        UsageError: a simulated device cannot run an engine.
+        DeviceError: the link was lost.
     """
     if name == "host":
-        return host_programs(jobs)
+        return host_programs(jobs), host_libraries(jobs), {}
+    remote = remote_of(device)
+    if remote is not None:
+        programs, refused = provisioned(remote, jobs)
+        libraries = {
+            (engine, version): remote_library_digest(remote, load_engine(engine), version)
+            for engine, version in programs
+        }
+        return programs, libraries, refused
     pairs = {(record.job.engine, record.job.engine_version) for record in jobs}
     for engine, version in sorted(pairs):
         if engine != "simulated":
             raise UsageError(f"{engine}=={version} does not run on {name}; --engine simulated does")
-    return dict.fromkeys(pairs, (_SIMULATED_PROGRAM,))
+    return dict.fromkeys(pairs, (_SIMULATED_PROGRAM,)), host_libraries(jobs), {}

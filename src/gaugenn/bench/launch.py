@@ -101,6 +101,7 @@ def launch(
         StorageFullError: the device has no room for a model.
     """
     if beside is None:
+        bench.device.expect(f"{record.job_sha256} {number_of_launch}")
         attempt = _attempt(bench, record.job, {})
         return (_run(bench, record, number_of_launch, position, attempt),)
     main, other = _together(bench, record.job, beside.job, number_of_launch)

@@ -14,12 +14,16 @@ from gaugenn.bench.settings import (
     parse_rate_per_s,
     parse_share,
 )
+from gaugenn.devices._settings import State
 from gaugenn.errors import UsageError
 from gaugenn.records import InputShape, PageCache, Precision, Processor
 
 MAXIMUM_BYTES = 1 << 20
 MAXIMUM_EXPERIMENTS = 1000
 MAXIMUM_ITEMS = 10_000
+MAXIMUM_LAUNCHES = 1000
+MAXIMUM_KEY_PARTS = 16
+"""Of a dotted key; the parser's time grows with their square, and a plan needs two."""
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -52,11 +56,18 @@ def parse_plan(text: str) -> BenchSettings:
     Raises:
         UsageError: see `read_plan`.
     """
+    for number, line in enumerate(text.splitlines(), 1):
+        key, equals, _ = line.partition("=")
+        if (equals or key.lstrip().startswith("[")) and key.count(".") >= MAXIMUM_KEY_PARTS:
+            raise UsageError(f"line {number}: a key has at most {MAXIMUM_KEY_PARTS} parts")
     try:
         table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
+        # Beside errors of syntax: a number with thousands of digits.
         raise UsageError(f"no TOML: {error}") from error
-    _known(table, "the plan", ("seed", "control", "launches", "experiment"))
+    _known(
+        table, "the plan", ("seed", "control", "prepare", "untethered", "launches", "experiment")
+    )
     experiments = _value(table, "experiment", "the plan", list, [])
     if not experiments:
         raise UsageError("the plan has no [[experiment]]")
@@ -67,9 +78,11 @@ def parse_plan(text: str) -> BenchSettings:
     return BenchSettings(
         seed=_count(table, "seed", "the plan", 0) or 0,
         control=_value(table, "control", "the plan", bool, False),
-        launches=_count(launches, "count", "[launches]"),
-        launches_minimum=_count(launches, "minimum", "[launches]"),
-        launches_maximum=_count(launches, "maximum", "[launches]"),
+        prepare=_chosen(table, "prepare", "the plan", State, (State.QUIET,))[0],
+        untethered=_value(table, "untethered", "the plan", str, ""),
+        launches=_launches(launches, "count"),
+        launches_minimum=_launches(launches, "minimum"),
+        launches_maximum=_launches(launches, "maximum"),
         precision=_parsed(launches, "precision", "[launches]", parse_share),
         budget_s=_parsed(launches, "budget", "[launches]", parse_duration_s),
         experiments=tuple(
@@ -153,6 +166,10 @@ def _count(
     if key not in table:
         return None
     return _in_range(_value(table, key, where, int, 0), key, where, lowest, highest)
+
+
+def _launches(table: Mapping[str, object], key: str) -> int | None:
+    return _count(table, key, "[launches]", highest=MAXIMUM_LAUNCHES)
 
 
 def _in_range(value: int, key: str, where: str, lowest: int, highest: int) -> int:

@@ -5,6 +5,8 @@ import re
 from dataclasses import dataclass
 
 from gaugenn.bench.presets import DEFAULT_PRESET, Preset, preset
+from gaugenn.devices._settings import State
+from gaugenn.devices._usb import usb_power
 from gaugenn.errors import UsageError
 from gaugenn.records import InputShape, ModelRecord, PageCache, Precision, Processor
 
@@ -88,6 +90,9 @@ class BenchSettings(Experiment):
         budget_s: time in launches after which no further block begins.
         control: run a fixed computation in every block, to show how the device drifts.
         seed: of the order of launches and of the inputs.
+        prepare: what is set on phones and boards for the campaign, and set back after it.
+        untethered: how the power of a phone's USB port is switched, so that launches run without it,
+            as `uhubctl:1-1:2`; "" for tethered launches. See `devices._usb.usb_power`.
         experiments: those of a plan; where there are any, this one's own fields are not used.
     """
 
@@ -98,6 +103,8 @@ class BenchSettings(Experiment):
     budget_s: float | None = None
     control: bool = False
     seed: int = 0
+    prepare: State = State.QUIET
+    untethered: str = ""
     experiments: tuple[Experiment, ...] = ()
 
     def __post_init__(self) -> None:
@@ -117,6 +124,8 @@ class BenchSettings(Experiment):
             raise UsageError("a minimum or maximum of launches needs a precision")
         if self.budget_s is not None and not self.budget_s > 0:
             raise UsageError(f"a budget of {self.budget_s} s; expected a time above 0")
+        if self.untethered:
+            usb_power(self.untethered)
         low, high = self.launches_minimum, self.launches_maximum
         if low is not None and high is not None and low > high:
             raise UsageError(f"at least {low} and at most {high} launches: the minimum is above it")

@@ -5,6 +5,7 @@ starts with `_` are no commands: what they print with and the options that they 
 """
 
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -70,6 +71,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 failed, 2 unusable arguments, 3 disk full, 130 interrupted.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # signs that the terminal does not have
     try:
         code = cli.main(args=arguments and list(arguments), standalone_mode=False)
         if sys.stdout is not None:

@@ -20,6 +20,7 @@ from gaugenn.bench.settings import (
     parse_share,
 )
 from gaugenn.cli._output import Output
+from gaugenn.devices._settings import State
 from gaugenn.errors import UsageError
 from gaugenn.records import PageCache
 
@@ -54,7 +55,7 @@ def workers_option(command: F) -> F:
     )(command)
 
 
-def _parsed(parse: Callable[[str], object]) -> Callable[[str], object]:
+def parsed(parse: Callable[[str], object]) -> Callable[[str], object]:
     """A click type out of one of the package's own functions that read texts."""
 
     @functools.wraps(parse)
@@ -130,7 +131,7 @@ _BENCH_OPTIONS = (
     ),
     click.option(
         "--precision",
-        type=_parsed(parse_share),
+        type=parsed(parse_share),
         metavar="PERCENT",
         help="Launch until half the interval of the median is this narrow, as 2%.",
     ),
@@ -148,7 +149,7 @@ _BENCH_OPTIONS = (
     ),
     click.option(
         *("--budget", "budget_s"),
-        type=_parsed(parse_duration_s),
+        type=parsed(parse_duration_s),
         metavar="TIME",
         help="Begin no further round of launches after this time in launches, as 10m.",
     ),
@@ -159,7 +160,7 @@ _BENCH_OPTIONS = (
     ),
     click.option(
         "--threads",
-        type=_parsed(_threads),
+        type=parsed(_threads),
         default="1",
         show_default=True,
         metavar="N[aM],...",
@@ -167,7 +168,7 @@ _BENCH_OPTIONS = (
     ),
     click.option(
         *("--batch", "batches"),
-        type=_parsed(_batches),
+        type=parsed(_batches),
         default="1",
         show_default=True,
         metavar="N[,N...]",
@@ -175,7 +176,7 @@ _BENCH_OPTIONS = (
     ),
     click.option(
         *("--input-shape", "input_shapes"),
-        type=_parsed(_shape),
+        type=parsed(_shape),
         multiple=True,
         metavar="NAME=N,N,...",
         help="Size, batch first, for inputs of this name that a model leaves open.",
@@ -189,13 +190,13 @@ _BENCH_OPTIONS = (
     ),
     click.option(
         *("--sustain", "sustain_s"),
-        type=_parsed(parse_duration_s),
+        type=parsed(parse_duration_s),
         metavar="TIME",
         help="Infer for this long in each launch, as 20m, and keep the curve.",
     ),
     click.option(
         *("--rate", "rate_per_s"),
-        type=_parsed(parse_rate_per_s),
+        type=parsed(parse_rate_per_s),
         metavar="N/s",
         help="Inferences are due at this rate, as 15/s, instead of back to back.",
     ),
@@ -207,9 +208,24 @@ _BENCH_OPTIONS = (
     ),
     click.option(
         *("--launch-limit", "launch_limit_s"),
-        type=_parsed(parse_duration_s),
+        type=parsed(parse_duration_s),
         metavar="TIME",
         help="When a launch is cut off; the preset's by default.",
+    ),
+    click.option(
+        "--prepare",
+        type=click.Choice([state.value for state in State]),
+        default=State.QUIET.value,
+        show_default=True,
+        callback=lambda _context, _option, value: State(value),
+        help="What is set on phones and boards for the campaign, and set back after it.",
+    ),
+    click.option(
+        "--untethered",
+        default="",
+        metavar="SWITCH",
+        help="Cut the power of the phone's USB port while it measures: uhubctl:HUB:PORT, "
+        "ykush:SERIAL:PORT, command:FILE or none.",
     ),
     click.option(
         "--seed",

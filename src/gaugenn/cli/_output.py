@@ -67,7 +67,10 @@ def print_table(
             table.add_column(escape(_cell(name)), justify=justify, no_wrap=len(columns) > 1)
         for row in texts:
             table.add_row(*map(escape, row))
-        console.print(table)
+        with console.capture() as captured:
+            console.print(table)
+        for line in captured.get().splitlines():
+            print(line.rstrip())  # the last column is not filled up to its longest text
         return
     for row in texts:
         for name, text in zip(columns, row, strict=True):

@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from gaugenn import api
-from gaugenn.cli._options import benching, prepare_engines, printing
+from gaugenn.bench.settings import parse_duration_s
+from gaugenn.cli._loads import print_loads
+from gaugenn.cli._options import benching, parsed, prepare_engines, printing
 from gaugenn.cli._output import Output, print_summary, print_table
 from gaugenn.errors import UsageError
 
@@ -27,6 +29,20 @@ from gaugenn.errors import UsageError
 )
 @click.option("--build-zoo", is_flag=True, help="Before that, build those that are missing.")
 @click.option("--dry-run", is_flag=True, help="Print the launches in order and how long they take.")
+@click.option(
+    *("--meter", "meters"),
+    multiple=True,
+    metavar="NAME[:KEY=VALUE,...]",
+    help="Measure power during each launch with this meter; can be repeated. See docs/energy.md.",
+)
+@click.option(
+    *("--idle", "idle_s"),
+    type=parsed(parse_duration_s),
+    default="30s",
+    show_default=True,
+    metavar="TIME",
+    help="With --meter: how long idle power is measured before and after each launch.",
+)
 @benching
 @printing
 def command(
@@ -35,6 +51,8 @@ def command(
     zoo: str | None,
     build_zoo: bool,
     dry_run: bool,
+    meters: tuple[str, ...],
+    idle_s: float,
     install_engines: bool,
     as_json: bool,
     quiet: bool,
@@ -60,7 +78,10 @@ def command(
             zoo=() if zoo is None else [name.strip() for name in zoo.split(",")],
             build_zoo=build_zoo,
             watcher=watcher,
+            meters=meters,
+            idle_s=idle_s,
         )
+    print_loads(result.study, settings, output)
     print_summary(result, output)
 
 

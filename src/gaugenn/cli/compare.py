@@ -7,7 +7,7 @@ import click
 
 from gaugenn import api
 from gaugenn.bench.settings import parse_share
-from gaugenn.cli._options import _parsed, printing
+from gaugenn.cli._options import parsed, printing
 from gaugenn.cli._output import Output, print_table
 from gaugenn.errors import GaugennError, StorageFullError, UsageError
 
@@ -21,13 +21,13 @@ EXIT_NOT_COMPARED = 5
 @click.argument("second", metavar="B")
 @click.option(
     "--fail-above",
-    type=_parsed(parse_share),
+    type=parsed(parse_share),
     metavar="SHARE",
     help="Exit with 1 if B is slower than A by more than this, as in 5%.",
 )
 @click.option(
     "--threshold",
-    type=_parsed(parse_share),
+    type=parsed(parse_share),
     default=f"{api.COMPARISON_THRESHOLD:.0%}",
     show_default=True,
     metavar="SHARE",
@@ -64,7 +64,7 @@ def command(
 
     Exit codes: 0 no regression, 1 a regression (after a re-run, where one is possible), 2 unusable
     arguments, 3 disk full, 4 with --fail-above: a regression is neither shown nor excluded,
-    5 not compared: unlike conditions, invalid runs, nothing in common, or no study.
+    5 not compared: unlike conditions, invalid runs, or no study.
     """
     output = Output(quiet, as_json)
     try:

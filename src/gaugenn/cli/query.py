@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -27,7 +28,20 @@ def command(folder: Path, sql: str, form: str) -> None:
         if sys.stdout is not None:
             api.write_csv(answer, sys.stdout.buffer)
     elif form == "json":
-        for row in answer.to_pylist():
+        for row in answer.rename_columns(_distinct(answer.column_names)).to_pylist():
             print(json.dumps(row, default=str))
     else:
-        print_table(answer.column_names, [list(row.values()) for row in answer.to_pylist()])
+        columns = [column.to_pylist() for column in answer.columns]
+        print_table(answer.column_names, list(zip(*columns, strict=True)))
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """Names of columns, numbered from the second of a name on."""
+    found: dict[str, None] = {}
+    for name in names:
+        candidate, number = name, 1
+        while candidate in found:
+            number += 1
+            candidate = f"{name}_{number}"
+        found[candidate] = None
+    return list(found)

@@ -107,6 +107,10 @@ class Device(ABC):
         """
         return None
 
+    def expect(self, launch: str) -> None:
+        """Is told a name for the next command, the same when that is tried again."""
+        del launch
+
     def drop_page_cache(self) -> None:
         """Makes the system forget what it holds of files, so that the next read comes from storage.
 

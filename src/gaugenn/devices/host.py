@@ -4,20 +4,16 @@ import hashlib
 import os
 import platform
 import re
-import selectors
 import shutil
-import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from gaugenn import __version__
+from gaugenn import __version__, _processes
 from gaugenn.devices import Device, Output, _linux, working_name
 from gaugenn.errors import DeviceError, StorageFullError, UsageError, is_storage_full
 from gaugenn.records import Environment, Reading, digest
@@ -27,15 +23,8 @@ KEPT_VARIABLES = ("PATH", "TMPDIR", "LANG", "LC_ALL")
 """What a command inherits; all else could change its speed: thread counts, allocators, preloads.
 Its home is the working folder, where libraries may leave what they like."""
 
-STDOUT_LIMIT_BYTES = 64 << 20
-"""A million samples with their start and due times are some 45 MB of text."""
-STDERR_LIMIT_BYTES = 1 << 20
-POLL_S = 0.02
-"""How often the end of a process is looked for while it prints nothing."""
 ROOT = Path("/")
 """Where the system's files are."""
-GRACE_S = 1.0
-"""How long output is still read after the process has ended."""
 
 
 class HostDevice(Device):
@@ -112,33 +101,23 @@ class HostDevice(Device):
         """Runs a command in the working folder; see `Device.run`."""
         kept = {k: os.environ[k] for k in KEPT_VARIABLES if k in os.environ}
         variables = {**kept, "HOME": str(self._working_folder()), **(environment or {})}
-        start = time.monotonic()
         try:
-            process = subprocess.Popen(
-                list(argv),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                cwd=self._working_folder(),
-                env=variables,
-                start_new_session=True,
+            ended = _processes.run(
+                argv,
+                timeout_s=timeout_s,
+                environment=variables,
+                folder=self._working_folder(),
+                started=self._confine,
             )
         except (OSError, ValueError) as error:
             raise DeviceError(f"host: cannot start {argv[0]}: {error}") from error
-        try:
-            self._confine(process)
-            tails, timed_out = _drain(process, start + timeout_s)
-        finally:
-            cpu_s = _end_group(process)
-        wall_s = time.monotonic() - start
-        code = process.returncode
         return Output(
-            exit_code=None if timed_out else 128 - code if code < 0 else code,
-            stdout=tails[0].decode("utf-8", "replace"),
-            stderr=tails[1].decode("utf-8", "replace"),
-            wall_s=wall_s,
-            timed_out=timed_out,
-            cpu_s=cpu_s,
+            exit_code=ended.exit_code,
+            stdout=ended.stdout.decode("utf-8", "replace"),
+            stderr=ended.stderr.decode("utf-8", "replace"),
+            wall_s=ended.wall_s,
+            timed_out=ended.timed_out,
+            cpu_s=ended.cpu_s,
             variables=variables,
         )
 
@@ -206,74 +185,6 @@ class HostDevice(Device):
                 resource.prlimit(process.pid, resource.RLIMIT_DATA, (self._limit, self._limit))
         except (ImportError, AttributeError, OSError, ValueError):
             return
-
-
-def _drain(
-    process: "subprocess.Popen[bytes]", deadline: float
-) -> tuple[tuple[bytearray, bytearray], bool]:
-    """Reads both pipes until the process has ended or the deadline is over.
-
-    Returns:
-        The ends of standard output and standard error, and whether the deadline was reached.
-    """
-    tails = (bytearray(), bytearray())
-    limits = (STDOUT_LIMIT_BYTES, STDERR_LIMIT_BYTES)
-    ended: float | None = None
-    with selectors.DefaultSelector() as selector:
-        for index, pipe in enumerate((process.stdout, process.stderr)):
-            if pipe is not None:
-                selector.register(pipe, selectors.EVENT_READ, index)
-        while True:
-            now = time.monotonic()
-            if ended is None and _has_ended(process):
-                ended = now
-                _kill_group(process)
-            if ended is None and now >= deadline:
-                return tails, True
-            if ended is not None and (not selector.get_map() or now >= ended + GRACE_S):
-                return tails, False
-            for key, _ in _readable(selector, POLL_S if ended is None else GRACE_S):
-                block = os.read(key.fd, 1 << 16)
-                if not block:
-                    selector.unregister(key.fileobj)
-                tail, limit = tails[key.data], limits[key.data]
-                tail += block
-                if len(tail) > 2 * limit:
-                    del tail[:-limit]
-
-
-def _readable(
-    selector: selectors.BaseSelector, limit_s: float
-) -> list[tuple[selectors.SelectorKey, int]]:
-    if selector.get_map():
-        return selector.select(limit_s)
-    time.sleep(limit_s)
-    return []
-
-
-def _has_ended(process: "subprocess.Popen[bytes]") -> bool:
-    """Whether the process has ended. It is not reaped yet, so its number stays its group's."""
-    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _kill_group(process: "subprocess.Popen[bytes]") -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _end_group(process: "subprocess.Popen[bytes]") -> float:
-    """Kills whatever of the process group still lives, and reaps the process.
-
-    Returns:
-        Processor time that it took.
-    """
-    _kill_group(process)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    for pipe in (process.stdout, process.stderr):
-        if pipe is not None:
-            pipe.close()
-    return usage.ru_utime + usage.ru_stime
 
 
 def _link_or_copy(local: Path, target: Path) -> None:

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from gaugenn._cache import cache_folder
 from gaugenn.engines import Engine, _binaries
 from gaugenn.engines._native import NativeEngine
 from gaugenn.errors import (
@@ -96,15 +97,6 @@ class Installation:
     def interpreter(self) -> Path:
         """The environment's Python."""
         return self.folder / "bin" / "python"
-
-
-def cache_folder() -> Path:
-    """Where environments and workers are kept."""
-    named = os.environ.get("GAUGENN_CACHE")
-    if named:
-        return Path(named).absolute()
-    shared = os.environ.get("XDG_CACHE_HOME")
-    return (Path(shared) if shared else Path.home() / ".cache").absolute() / "gaugenn"
 
 
 def find(engine: Installable, version: str) -> Installation | None:
@@ -211,7 +203,7 @@ def program(engine: Engine, version: str) -> tuple[str, ...]:
                 "the benchmark", f"the engine {named}", f"gaugenn engines install {named}"
             )
         interpreter = str(found.interpreter)
-    return (interpreter, "-I", str(_worker_file(engine.name, text)))
+    return (interpreter, "-I", str(worker_file(engine.name, text)))
 
 
 def library_digest(engine: Engine, version: str) -> str | None:
@@ -234,11 +226,15 @@ def library_digest(engine: Engine, version: str) -> str | None:
     for path in sorted(found.folder.glob("lib/python*/site-packages/*.dist-info/RECORD")):
         name = path.parent.name.removesuffix(".dist-info").rpartition("-")[0]
         if name.lower() == stem:
-            with path.open(newline="", encoding="utf-8", errors="replace") as file:
-                rows = [row[:2] for row in csv.reader(file)]
-            inside = sorted(r for r in rows if len(r) == 2 and all(r) and not _is_pips(r[0]))
-            return hashlib.sha256(json.dumps(inside).encode()).hexdigest()
+            return record_digest(path.read_text(encoding="utf-8", errors="replace"))
     return None
+
+
+def record_digest(record: str) -> str:
+    """Digest of the text of a wheel's RECORD; see `library_digest`."""
+    rows = [row[:2] for row in csv.reader(record.splitlines())]
+    inside = sorted(r for r in rows if len(r) == 2 and all(r) and not _is_pips(r[0]))
+    return hashlib.sha256(json.dumps(inside).encode()).hexdigest()
 
 
 def _host_abi() -> str:
@@ -269,7 +265,17 @@ def pip_answer(installation: Installation, arguments: Sequence[str]) -> str | No
     raise EngineError(said)
 
 
-def _worker_file(name: str, text: str) -> Path:
+def pip_kinds(engine: "Installable") -> list[str]:
+    """Options of pip for what it may install of an engine.
+
+    A source distribution would run its own build program, and those of these libraries need a
+    compiler; only wheels are taken, but for pure Python packages that an engine names.
+    """
+    return ["--only-binary=:all:", *(f"--no-binary={name}" for name in engine.source_packages)]
+
+
+def worker_file(name: str, text: str) -> Path:
+    """A worker's program in a file of this machine."""
     data = text.encode()
     path = cache_folder() / "workers" / f"{name}-{hashlib.sha256(data).hexdigest()[:16]}.py"
     if path.is_file() and path.read_bytes() == data:
@@ -308,10 +314,7 @@ def _build(engine: Installable, version: str, folder: Path) -> Installation:
         _run([sys.executable, "-m", "venv", str(scratch)], engine, version)
         pip = [interpreter, "-I", "-m", "pip"]
         wanted = engine.requirements(version)
-        # A source distribution would run its own build program, and those of these libraries need a
-        # compiler; only wheels are taken, but for pure Python packages that an engine names.
-        kinds = ["--only-binary=:all:", *(f"--no-binary={name}" for name in engine.source_packages)]
-        _run([*pip, "install", "--quiet", *kinds, *wanted], engine, version)
+        _run([*pip, "install", "--quiet", *pip_kinds(engine), *wanted], engine, version)
         frozen = _run([*pip, "list", "--format=freeze"], engine, version)
         if engine.module is not None:
             _try_import(engine, version, interpreter)

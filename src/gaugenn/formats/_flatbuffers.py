@@ -23,6 +23,7 @@ from typing import TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
+from gaugenn.content import RELEASED_BYTES, release
 from gaugenn.errors import FormatError
 
 Value = bool | int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...]
@@ -180,6 +181,8 @@ class FlatBuffer:
                 position,
                 f"a vector of {count} elements of {width} bytes ends after the file's {self.size}",
             )
+        if count * width >= RELEASED_BYTES:
+            release(self.data[position + 4 : position + 4 + count * width])
         return position + 4, count
 
     def text(self, position: int) -> str:

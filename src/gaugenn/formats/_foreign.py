@@ -143,6 +143,28 @@ _RESOURCE_TABLE = re.compile(
 **Source:** https://android.googlesource.com/platform/frameworks/base/+/main/tools/aapt2/Resources.proto
 """
 
+_BUNDLE: tuple[tuple[re.Pattern[bytes], str], ...] = (
+    (
+        re.compile(rb"\n[\x07-\x40]\x12[\x05-\x3e]\d+\.\d+\.\d+"),
+        "the configuration of an Android app bundle",
+    ),
+    (
+        re.compile(rb"\n[\x80-\xff]?[\x01-\x7f]\n[\x03-\x7f](?:assets|lib)[/\x12#]"),
+        "a list of targeted folders of an Android app bundle",
+    ),
+    (
+        re.compile(
+            rb"\n[\x80-\xff]?[\x01-\x7f]\n[\x80-\xff]?[\x01-\x7f]\n[\x01-\x7f][A-Za-z][\w.-]+\x12[\x01-\x7f]"
+            rb"[\w.-]+[\x1a\x22\x2a\x32][\x01-\x7f]\d"
+        ),
+        "a list of the libraries in an Android app bundle",
+    ),
+)
+"""What else an app bundle holds in protobuf form: `BundleConfig.pb`, `assets.pb` and `native.pb`,
+`dependencies.pb`.
+**Source:** https://github.com/google/bundletool/tree/master/src/main/proto
+"""
+
 _MARKUP = (b"<!doctype html", b"<html", b"<head", b"<body")
 _OPENCV = re.compile(rb"<opencv_storage>|^%YAML[: ]1\.0|!!opencv-")
 """**Source:** https://docs.opencv.org/4.x/da/d56/group__core__xml.html"""
@@ -200,6 +222,9 @@ def describe(head: bytes, size_bytes: int) -> str | None:
         return _ANDROID_XML_WORDS
     if _RESOURCE_TABLE.match(head):
         return "an Android resource table in protobuf form"
+    for pattern, what in _BUNDLE:
+        if pattern.match(head):
+            return what
     pipeline = _mediapipe.recognised(head, text=False)
     if pipeline is not None:
         return pipeline

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gaugenn.content import RELEASED_BYTES, release
 from gaugenn.errors import FormatError
 
 VARINT, FIXED64, LENGTH, GROUP, GROUP_END, FIXED32 = range(6)
@@ -38,6 +39,9 @@ FIELD_LIMIT = 1 << 24
 
 VARINT_BYTES = 10
 """The longest encoding of 64 bits, 7 at a time."""
+
+_COPIED_BYTES = 4096
+"""Up to this size a message is copied, with all inside it: bytes are read faster than views of them."""
 
 _SHORT_RUN = 64
 """Below this many bytes a Python loop over packed varints beats setting up numpy."""
@@ -128,11 +132,13 @@ class Message:
     Attributes:
         depth: how many messages it is inside of.
         start: offset of the message's first byte in the file.
+        raw: the bytes that its fields are places in: the file's, or a copy of some of them.
+        base: offset of these in the file.
     """
 
     __slots__ = (
         *("_document", "_fields", "_index", "_label", "_parent", "_schema"),
-        *("depth", "start"),
+        *("base", "depth", "raw", "start"),
     )
 
     def __init__(
@@ -149,12 +155,25 @@ class Message:
         self._parent = parent
         self._label = label
         self._index = index
-        self.depth: int = 0 if parent is None else parent.depth + 1
+        raw: bytes | memoryview
+        if parent is None:
+            self.depth: int = 0
+            raw, base = document.data, 0
+        else:
+            self.depth = parent.depth + 1
+            raw, base = parent.raw, parent.base
+        start, end = spans[0], spans[1]
+        self.start: int = base + start
+        if end - start <= _COPIED_BYTES and not isinstance(raw, bytes) and len(spans) == 2:
+            raw, base = bytes(raw[start:end]), base + start
+            start, end = 0, end - start
+        # What the fields hold are places in `raw`, which begins at `base` of the file.
+        self.raw: bytes | memoryview = raw
+        self.base: int = base
         self._fields: dict[int, list[int]] = {}
-        self.start = spans[0]
         if self.depth > DEPTH_LIMIT:
             raise FormatError(f"{self.path}: messages nest deeper than {DEPTH_LIMIT}")
-        self._scan(spans[0], spans[1])
+        self._scan(start, end)
         for position in range(2, len(spans), 2):
             self._scan(spans[position], spans[position + 1])
 
@@ -194,12 +213,12 @@ class Message:
         spans = self._fields.get(self._schema.numbers[name] << 3 | LENGTH)
         if spans is None:
             return ""
-        return str(self._document.data[spans[-2] : spans[-1]], "utf-8", "backslashreplace")
+        return str(self.raw[spans[-2] : spans[-1]], "utf-8", "backslashreplace")
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Every string of a repeated field."""
         spans = self._spans(name)
-        data = self._document.data
+        data = self.raw
         return tuple(
             [
                 str(data[spans[at] : spans[at + 1]], "utf-8", "backslashreplace")
@@ -210,13 +229,23 @@ class Message:
     def view(self, name: str) -> memoryview | None:
         """The bytes of a length-delimited field, shared with the file; None when it is absent."""
         spans = self._spans(name)
-        return self._document.data[spans[-2] : spans[-1]] if spans else None
+        if not spans:
+            return None
+        found = self._document.data[self.base + spans[-2] : self.base + spans[-1]]
+        if found.nbytes >= RELEASED_BYTES:
+            release(found)  # the fields around it were read, and its bytes came along
+        return found
 
     def views(self, name: str) -> list[memoryview]:
         """The bytes of each value of a repeated length-delimited field, shared with the file."""
-        spans = self._spans(name)
+        spans, base = self._spans(name), self.base
         data = self._document.data
-        return [data[spans[at] : spans[at + 1]] for at in range(0, len(spans), 2)]
+        return [data[base + spans[at] : base + spans[at + 1]] for at in range(0, len(spans), 2)]
+
+    def pieces(self, name: str) -> list[bytes | memoryview]:
+        """The same as `views`, but bytes where those were copied already, to look things up by."""
+        spans, raw = self._spans(name), self.raw
+        return [raw[spans[at] : spans[at + 1]] for at in range(0, len(spans), 2)]
 
     def message(self, name: str, schema: Schema) -> "Message | None":
         """The message in a singular field, or None."""
@@ -232,6 +261,11 @@ class Message:
         for index in range(len(spans) // 2):
             span = (spans[2 * index], spans[2 * index + 1])
             yield Message(document, schema, self, name, index, span)
+
+    def message_at(self, name: str, schema: Schema, index: int) -> "Message":
+        """One of the messages of a repeated field."""
+        spans = self._spans(name)[2 * index : 2 * index + 2]
+        return Message(self._document, schema, self, name, index, spans)
 
     def integer(self, name: str, default: int = 0) -> int:
         """An integer or enum field as a signed 64-bit value."""
@@ -267,7 +301,7 @@ class Message:
         places = self._fields.get(self._schema.numbers[name] << 3 | FIXED32)
         if not places:
             return default
-        value: float = struct.unpack_from("<f", self._document.data, places[-1])[0]
+        value: float = struct.unpack_from("<f", self.raw, places[-1])[0]
         return value
 
     def float64(self, name: str, default: float = 0.0) -> float:
@@ -275,7 +309,7 @@ class Message:
         places = self._fields.get(self._schema.numbers[name] << 3 | FIXED64)
         if not places:
             return default
-        value: float = struct.unpack_from("<d", self._document.data, places[-1])[0]
+        value: float = struct.unpack_from("<d", self.raw, places[-1])[0]
         return value
 
     def fixed(self, name: str, width: int) -> memoryview:
@@ -296,7 +330,7 @@ class Message:
         if places:
             if packed.nbytes:
                 raise FormatError(f"{self.path}.{name} mixes packed and single values")
-            data = self._document.data
+            data = self.raw
             packed = memoryview(b"".join(data[place : place + width] for place in places))
         if packed.nbytes % width:
             raise FormatError(
@@ -315,13 +349,13 @@ class Message:
     def _packed(self, name: str) -> memoryview:
         spans = self._spans(name)
         if len(spans) == 2:
-            return self._document.data[spans[0] : spans[1]]
+            return self.view(name) or _NOTHING
         return memoryview(b"".join(self.views(name)))
 
     def _scan(self, position: int, end: int) -> None:
         """Finds every field between two offsets. Almost all reading time is spent here."""
         document = self._document
-        data = document.data
+        data = self.raw
         fields = self._fields
         wanted = self._schema.tags
         left = document.fields_left
@@ -337,7 +371,9 @@ class Message:
             values = fields.get(tag)
             if values is None:
                 if tag < 8:
-                    raise FormatError(f"{self.path}: byte {begin} starts no field (number 0)")
+                    raise FormatError(
+                        f"{self.path}: byte {self.base + begin} starts no field (number 0)"
+                    )
                 values = []
                 if tag in wanted:
                     fields[tag] = values
@@ -354,6 +390,8 @@ class Message:
                 if position > end:
                     raise self._cut(begin, tag, position - end, end)
                 values.append(position)
+                if size >= RELEASED_BYTES:
+                    release(document.data[position - size : position])  # nothing so large is copied
             elif wire == VARINT:
                 if position >= end:
                     raise self._cut(begin, tag, 1, end)
@@ -371,14 +409,14 @@ class Message:
                 position = self._after_group(position, end, tag >> 3)
             else:
                 raise FormatError(
-                    f"{self.path}: byte {begin} starts a field of wire type {wire}, "
+                    f"{self.path}: byte {self.base + begin} starts a field of wire type {wire}, "
                     "which does not belong here"
                 )
         document.fields_left = left
 
     def _varint(self, position: int, end: int) -> tuple[int, int]:
         """A varint's value, modulo 2**64, and the offset after it."""
-        data = self._document.data
+        data = self.raw
         value = 0
         begin = position
         for shift in range(0, 7 * VARINT_BYTES, 7):
@@ -389,7 +427,9 @@ class Message:
             value |= (byte & 127) << shift
             if byte < 128:
                 return value & 0xFFFF_FFFF_FFFF_FFFF, position
-        raise FormatError(f"{self.path}: the number at byte {begin} has more than 10 bytes")
+        raise FormatError(
+            f"{self.path}: the number at byte {self.base + begin} has more than 10 bytes"
+        )
 
     def _after_group(self, position: int, end: int, number: int) -> int:
         """The offset after a group (a retired encoding of messages), whose contents are skipped."""
@@ -406,7 +446,9 @@ class Message:
                 open_groups.append(tag >> 3)
             elif wire == GROUP_END:
                 if open_groups.pop() != tag >> 3:
-                    raise FormatError(f"{self.path}: byte {begin} ends a group that is not open")
+                    raise FormatError(
+                        f"{self.path}: byte {self.base + begin} ends a group that is not open"
+                    )
             elif wire == VARINT:
                 _, position = self._varint(position, end)
             elif wire == LENGTH:
@@ -415,7 +457,9 @@ class Message:
             elif wire in (FIXED32, FIXED64):
                 position += 4 if wire == FIXED32 else 8
             else:
-                raise FormatError(f"{self.path}: byte {begin} has the unknown wire type {wire}")
+                raise FormatError(
+                    f"{self.path}: byte {self.base + begin} has the unknown wire type {wire}"
+                )
             if position > end:
                 raise self._cut(begin, tag, position - end, end)
         return position
@@ -424,6 +468,7 @@ class Message:
         """The error for a field that runs past the end of its message, or of the file."""
         names = {number: name for name, number in self._schema.numbers.items()}
         what = "number" if tag is None else f"field {names.get(tag >> 3, tag >> 3)}"
+        begin, end = self.base + begin, self.base + end
         if end == self._document.data.nbytes:
             outcome = f"runs past the end of the file: {missing} bytes or more are missing"
         else:

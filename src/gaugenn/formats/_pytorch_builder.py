@@ -13,7 +13,9 @@ from gaugenn.formats._pytorch_tensors import PickledTensors
 from gaugenn.formats._pytorch_values import (
     DEEPEST_LIST,
     LENGTH_LIMIT,
+    Changes,
     Instance,
+    Place,
     attribute_of,
     refs_in,
 )
@@ -38,6 +40,7 @@ class GraphBuilder:
         self._names: set[str] = set()
         self._weights: dict[int, Ref] = {}
         self._instances: dict[int, Instance] = {}
+        self._changes: list[Changes] = []
         self._steps = 0
         self._numbers = 0
 
@@ -86,6 +89,12 @@ class GraphBuilder:
         scope = at or self._scope
         scope.tensors[name] = Tensor(name=name, dtype=DataType.UNKNOWN, shape=None)
         return Ref(name)
+
+    def _change(self, place: Place, value: Operand) -> None:
+        """Changes a place, and notes in a branch or loop what was there before."""
+        if self._changes:
+            self._changes[-1].setdefault(place.key, (place, place.get()))
+        place.put(value)
 
     def _constant(self, value: bool | int | float) -> Ref:
         kinds = {bool: DataType.BOOL, int: DataType.INT64, float: DataType.FLOAT32}
@@ -147,7 +156,7 @@ class GraphBuilder:
         )  # fmt: skip
         first = arguments[0] if arguments else None
         if in_place and isinstance(first, Ref):
-            first.name, first.shape = result.name, None
+            self._change(Place(first, ""), result)
             return first
         return result
 

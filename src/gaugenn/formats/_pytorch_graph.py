@@ -6,10 +6,11 @@ bodies, or an operator that gives a number. A branch that only refuses the input
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from gaugenn.errors import UnsupportedFormatError
+from gaugenn.errors import FormatError, UnsupportedFormatError
 from gaugenn.formats._pickle import Pairs, Value
 from gaugenn.formats._pytorch_builder import GraphBuilder
 from gaugenn.formats._pytorch_operators import Operand, Ref
@@ -35,8 +36,10 @@ from gaugenn.formats._pytorch_values import (
     LENGTH_LIMIT,
     SIGNS,
     Bound,
+    Changes,
     Dotted,
     Instance,
+    Place,
     assigned,
     differ_plainly,
     is_small,
@@ -199,7 +202,9 @@ class ScriptGraphs(GraphBuilder):
         elif isinstance(target, Attribute):
             owner = self._evaluate(target.value, at)
             if isinstance(owner, Instance):
-                owner.fields[target.name] = value
+                with suppress(FormatError):
+                    self._field(owner, target.name)
+                self._change(Place(owner, target.name), value)
 
     def _if(self, statement: Statement, at: _Environment) -> _Returned | None:
         if statement.value is None:
@@ -215,12 +220,15 @@ class ScriptGraphs(GraphBuilder):
                 return self._run(rest, at)
         then, other = dict(at), dict(at)
         scopes = [Scope(self._scope, "then_branch"), Scope(self._scope, "else_branch")]
-        results = [
-            self._inside(scope, lambda b=body, e=env: self._run(b, e))  # type: ignore[misc]
-            for scope, body, env in zip(
-                scopes, (statement.body, statement.other), (then, other), strict=True
-            )
-        ]
+        results, changes = zip(
+            *(
+                self._body(scope, lambda b=body, e=env: self._run(b, e))  # type: ignore[misc]
+                for scope, body, env in zip(
+                    scopes, (statement.body, statement.other), (then, other), strict=True
+                )
+            ),
+            strict=True,
+        )
         if any(result is not None for result in results):
             raise UnsupportedFormatError(f"{self._where}: a branch that returns cannot be followed")
         outputs: list[str] = []
@@ -228,6 +236,9 @@ class ScriptGraphs(GraphBuilder):
             if name in other and not (name in at and value is other[name] is at[name]):
                 pair = (value, other[name])
                 at[name] = self._merged(name, pair, scopes, outputs, 0)
+        for key, (place, _) in (changes[0] | changes[1]).items():
+            first, second = (changed.get(key, (place, place.get()))[1] for changed in changes)
+            self._change(place, self._merged(place.name, (first, second), scopes, outputs, 0))
         self._scope.nodes.append(
             Draft(
                 "prim::If",
@@ -280,6 +291,24 @@ class ScriptGraphs(GraphBuilder):
         finally:
             self._scope = outer
 
+    def _body(
+        self, scope: Scope, work: Callable[[], Operand | _Returned]
+    ) -> tuple[object, Changes]:
+        """What a body gives, and what it leaves in places outside of it, where it is undone."""
+        self._changes.append({})
+        result = self._inside(scope, work)
+        left: Changes = {}
+        for key, (place, before) in self._changes.pop().items():
+            if isinstance(place.owner, Ref) and isinstance(before, Ref):
+                outside: Scope | None = self._scope
+                while outside is not None and before.name not in outside.tensors:
+                    outside = outside.parent
+                if outside is None:
+                    continue
+            left[key] = (place, place.get())
+            place.put(before)
+        return result, left
+
     def _for(self, statement: Statement, value: Expression, at: _Environment) -> _Returned | None:
         given = self._evaluate(value, at)
         if isinstance(given, range) and len(given) <= _UNROLLED:
@@ -322,11 +351,18 @@ class ScriptGraphs(GraphBuilder):
             scope.outputs += [self._exported(scope, inner[name]) for name in carried]
             return None
 
-        self._inside(scope, follow)
+        _, changes = self._body(scope, follow)
         outputs: list[str] = []
         for name in carried:
             ref = at[name] = self._new(name)
             outputs.append(ref.name)
+        for place, value in changes.values():
+            inputs.append(self._exported(self._scope, place.get()))
+            scope.inputs.append(self._new(place.name, at=scope).name)
+            scope.outputs.append(self._exported(scope, value))
+            ref = self._new(place.name)
+            outputs.append(ref.name)
+            self._change(place, ref)
         self._scope.nodes.append(Draft("prim::Loop", "Loop", inputs, outputs, {"body": scope}))
 
     # --- expressions ----------------------------------------------------------------------------

@@ -296,6 +296,8 @@ def _parts(value: Value) -> Iterator[tuple[str, Value]]:
             if isinstance(part, Call | Pairs | list | tuple):
                 yield str(index), part
     elif isinstance(value, Call):
+        if value.called == "collections.OrderedDict":
+            yield from _old_items(value.arguments)
         if value.called not in ("collections.OrderedDict", "builtins.set", "__builtin__.set"):
             yield "", value.arguments
         yield "", value.pairs
@@ -307,3 +309,11 @@ def _parts(value: Value) -> Iterator[tuple[str, Value]]:
         for key, part in state.items:
             name = key if isinstance(key, str) else ""
             yield "" if name in _MODULE_PARTS else name, part
+
+
+def _old_items(arguments: Value) -> Iterator[tuple[str, Value]]:
+    """The items that Python 2 gave an ordered dictionary: a list of lists of a key and a value."""
+    given = arguments[0] if isinstance(arguments, list | tuple) and arguments else None
+    for item in given if isinstance(given, list | tuple) else ():
+        if isinstance(item, list | tuple) and len(item) == 2 and isinstance(item[0], str):
+            yield item[0], item[1]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from gaugenn.formats._pickle import Call
 from gaugenn.formats._pytorch_operators import Operand, Ref
@@ -38,6 +39,35 @@ class Bound:
     owner: Instance
     name: str
 
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """What outlives a branch or loop that changes it: a field of an instance, or a tensor in place."""
+
+    owner: Instance | Ref
+    name: str
+
+    @property
+    def key(self) -> tuple[int, str]:
+        """Equal for the same place."""
+        return id(self.owner), self.name
+
+    def get(self) -> Operand:
+        """What is there now."""
+        if isinstance(self.owner, Ref):
+            return Ref(self.owner.name, self.owner.shape)
+        return self.owner.fields.get(self.name)
+
+    def put(self, value: Operand) -> None:
+        """Puts something else there."""
+        if not isinstance(self.owner, Ref):
+            self.owner.fields[self.name] = value
+        elif isinstance(value, Ref):
+            self.owner.name, self.owner.shape = value.name, value.shape
+
+
+Changes: TypeAlias = dict[tuple[int, str], tuple[Place, Operand]]
+"""Places by their keys, each with a value."""
 
 SIGNS: Mapping[str, str] = {
     "==": "eq",

@@ -468,6 +468,7 @@ _RENAMED = {
     "LogicalOr": "Or",
     "Maximum": "Max",
     "Minimum": "Min",
+    "Prelu": "PRelu",
     "RealDiv": "Div",
     "Reciprocal": "Reciprocal",
     "Select": "Where",

@@ -47,6 +47,10 @@ _BZIP2_BLOCK_BYTES = 1 << 20
 """Nothing comes out of bzip2 before a block, 900 kB at most, is in."""
 _PIECE_BYTES = 1 << 18
 
+_LZMA = b"\x5d\x00\x00"
+"""The predecessor of xz, which joblib writes as well: the usual properties, and a dictionary of a whole
+number of 64 KiB. **Source:** section 1.1 of https://tukaani.org/lzma/lzma-format.txt"""
+
 _GZIP = b"\x1f\x8b\x08"
 _XZ = b"\xfd7zXZ\x00"
 _BZIP2 = b"BZh"
@@ -60,6 +64,7 @@ _SPACES = b" \t\r\n"
 _SUFFIXES = {
     "gzip": (".gz", ".gzip"),
     "xz": (".xz",),
+    "lzma": (".lzma",),
     "bzip2": (".bz2",),
     "zlib": (".zz", ".zlib"),
     "base64": (".b64", ".base64"),
@@ -216,22 +221,25 @@ def _inflate(data: memoryview, window: int) -> Iterator[bytes]:
 
 
 def _xz(head: bytes) -> Iterator[_Layer]:
-    if not head.startswith(_XZ):
-        return
-    try:
-        inner = _xz_decompressor().decompress(head, HEAD_BYTES)
-    except lzma.LZMAError:
-        return
-    if inner:
-        yield _Layer(
-            name="xz",
-            head=inner,
-            open=lambda data: _joined(_decompress(data, _xz_decompressor()), data.nbytes),
-        )
+    for name, magic, kind in (("xz", _XZ, lzma.FORMAT_XZ), ("lzma", _LZMA, lzma.FORMAT_ALONE)):
+        if not head.startswith(magic):
+            continue
+        try:
+            inner = _xz_decompressor(kind).decompress(head, HEAD_BYTES)
+        except lzma.LZMAError:
+            continue
+        if inner:
+            yield _Layer(
+                name=name,
+                head=inner,
+                open=lambda data, kind=kind: _joined(  # type: ignore[misc]
+                    _decompress(data, _xz_decompressor(kind)), data.nbytes
+                ),
+            )
 
 
-def _xz_decompressor() -> lzma.LZMADecompressor:
-    return lzma.LZMADecompressor(format=lzma.FORMAT_XZ, memlimit=_XZ_MEMORY_BYTES)
+def _xz_decompressor(kind: int) -> lzma.LZMADecompressor:
+    return lzma.LZMADecompressor(format=kind, memlimit=_XZ_MEMORY_BYTES)
 
 
 def _bzip2(head: bytes) -> Iterator[_Layer]:

@@ -109,7 +109,8 @@ _HEADER_TEXTS = frozenset(MODEL.numbers[name] for name in ("producer_name", "pro
 
 Bindings = Mapping[str, AttributeValue]
 FunctionKey = tuple[str, str, str]
-TypeOf = dict[str, tuple[DataType, Shape | None]]
+ValueType = tuple[DataType, Shape | None]
+TypeOf = dict[str, ValueType]
 
 
 class OnnxReader(FormatReader):
@@ -170,6 +171,9 @@ class _ModelBuilder:
         self._functions: dict[FunctionKey, Message] = {}
         self._instances: dict[tuple[FunctionKey, str], int] = {}
         self._calls: list[FunctionKey] = []
+        self._attributes: dict[bytes | memoryview, tuple[tuple[str, AttributeValue], ...]] = {}
+        """Names and values by the bytes of the message: most nodes repeat what others say."""
+        self._types: dict[bytes | memoryview, ValueType] = {}
         self._nesting = 0
         for function in message.messages("functions", _FUNCTION):
             self._functions[_function_key(function)] = function
@@ -225,7 +229,7 @@ class _ModelBuilder:
             raise message.error("an initializer without a name")
         types: TypeOf = {}
         names = {
-            field: tuple(_read_types(message, field, types))
+            field: tuple(self._read_types(message, field, types))
             for field in ("value_info", "output", "input")
         }
         # Up to version 3 of the format, weights were listed among the inputs as well.
@@ -257,8 +261,14 @@ class _ModelBuilder:
             raise message.error("a node must have an op_type (field 4), this has none")
         domain = _domain(message.text("domain"))
         attributes: dict[str, AttributeValue] = {}
-        for attribute in message.messages("attribute", ATTRIBUTE):
-            attributes.update(self._attribute(attribute, index, bindings))
+        for position, piece in enumerate(message.pieces("attribute")):
+            known = self._attributes.get(piece) if isinstance(piece, bytes) else None
+            if known is None:
+                attribute = message.message_at("attribute", ATTRIBUTE, position)
+                known = tuple(self._attribute(attribute, index, bindings))
+                if isinstance(piece, bytes) and _means_the_same_everywhere(attribute, known):
+                    self._attributes[piece] = known
+            attributes.update(known)
         inputs, outputs = message.texts("input"), message.texts("output")
         key = (domain, kind, message.text("overload"))
         draft = self._drafts[index]
@@ -290,6 +300,22 @@ class _ModelBuilder:
             domain=domain,
         )
 
+    def _read_types(self, message: Message, field: str, types: TypeOf) -> list[str]:
+        """Notes the types that a list of values gives; returns the values' names."""
+        names: list[str] = []
+        for value in message.messages(field, _VALUE_INFO):
+            name = value.text("name")
+            names.append(name)
+            pieces = value.pieces("type")
+            key = pieces[0] if len(pieces) == 1 else None
+            found = self._types.get(key) if isinstance(key, bytes) else None
+            if found is None:
+                found = value_type(value.message("type", TYPE))
+                if isinstance(key, bytes):
+                    self._types[key] = found
+            types[name] = found
+        return names
+
     def _call(self, key: FunctionKey, attributes: Bindings) -> GraphReference:
         if key in self._calls:
             raise self._functions[key].error(f"the function {key[1]!r} calls itself")
@@ -317,7 +343,7 @@ class _ModelBuilder:
         if "" in draft.inputs:
             raise function.error("a function input without a name")
         types: TypeOf = {}
-        _read_types(function, "value_info", types)
+        self._read_types(function, "value_info", types)
         for name in draft.inputs:
             _define(draft, name, types)
         self._calls.append(key)
@@ -371,14 +397,12 @@ def _define(draft: GraphDraft, name: str, types: TypeOf) -> None:
         draft.tensors[name] = Tensor(name=name, dtype=dtype, shape=shape)
 
 
-def _read_types(message: Message, field: str, types: TypeOf) -> list[str]:
-    """Notes the types that a list of values gives; returns the values' names."""
-    names: list[str] = []
-    for value in message.messages(field, _VALUE_INFO):
-        name = value.text("name")
-        names.append(name)
-        types[name] = value_type(value.message("type", TYPE))
-    return names
+def _means_the_same_everywhere(
+    message: Message, values: tuple[tuple[str, AttributeValue], ...]
+) -> bool:
+    """Whether an attribute is made of numbers and texts, and not bound to a function's."""
+    plain = all(isinstance(value, int | float | str | bytes | tuple) for _, value in values)
+    return plain and not message.has("ref_attr_name")
 
 
 def _function_key(message: Message) -> FunctionKey:

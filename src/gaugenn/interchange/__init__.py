@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from gaugenn import plugins
 from gaugenn.errors import UsageError
-from gaugenn.pipeline.experiments import Experiment, experiments
+from gaugenn.pipeline.experiments import MeasuredExperiment, experiments
 from gaugenn.store import Study
 
 
@@ -22,7 +22,7 @@ class Export(ABC):
     """Address of the documentation of the form."""
 
     @abstractmethod
-    def render(self, experiments: Sequence[Experiment]) -> str:
+    def render(self, experiments: Sequence[MeasuredExperiment]) -> str:
         """The whole file.
 
         Args:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from gaugenn.analysis.statistics import summarise_launch
 from gaugenn.interchange import Export
-from gaugenn.pipeline.experiments import Experiment
+from gaugenn.pipeline.experiments import MeasuredExperiment
 from gaugenn.records import Timings
 
 
@@ -23,7 +23,7 @@ class BenchmarkResult(Export):
         "proto/benchmark_result.proto"
     )
 
-    def render(self, experiments: Sequence[Experiment]) -> str:
+    def render(self, experiments: Sequence[MeasuredExperiment]) -> str:
         """A list of messages."""
         messages = [
             _message(experiment, run.launch, timings)
@@ -33,7 +33,7 @@ class BenchmarkResult(Export):
         return json.dumps(messages, indent=1)
 
 
-def _message(experiment: Experiment, launch: int, timings: Timings) -> dict[str, object]:
+def _message(experiment: MeasuredExperiment, launch: int, timings: Timings) -> dict[str, object]:
     found = summarise_launch(timings.steady_s)
     latency: dict[str, float] = {
         "avg_ms": 1e3 * found.mean,

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from gaugenn import __version__
 from gaugenn.analysis.statistics import estimate, summarise_launch
 from gaugenn.interchange import Export
-from gaugenn.pipeline.experiments import Experiment
+from gaugenn.pipeline.experiments import MeasuredExperiment
 from gaugenn.records import Timings
 
 
@@ -22,7 +22,7 @@ class GoogleBenchmark(Export):
     title = "google-benchmark"
     spec = "https://google.github.io/benchmark/user_guide.html#output-formats"
 
-    def render(self, experiments: Sequence[Experiment]) -> str:
+    def render(self, experiments: Sequence[MeasuredExperiment]) -> str:
         """Context of the first experiment, then repetitions and aggregates of each."""
         first = experiments[0]
         context: dict[str, object] = {
@@ -46,7 +46,7 @@ class GoogleBenchmark(Export):
         return json.dumps({"context": context, "benchmarks": rows}, indent=1)
 
 
-def _rows(experiment: Experiment, index: int) -> list[dict[str, object]]:
+def _rows(experiment: MeasuredExperiment, index: int) -> list[dict[str, object]]:
     name = "/".join(
         (experiment.model, experiment.label.replace(" ", "/"), experiment.record.job_sha256[:12])
     )

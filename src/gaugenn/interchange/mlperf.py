@@ -11,7 +11,7 @@ import numpy as np
 
 from gaugenn.analysis.statistics import summarise_launch
 from gaugenn.interchange import Export
-from gaugenn.pipeline.experiments import Experiment
+from gaugenn.pipeline.experiments import MeasuredExperiment
 from gaugenn.records import Run, Timings
 
 PERCENTILES = (50.0, 90.0, 95.0, 97.0, 99.0, 99.9)
@@ -23,7 +23,7 @@ class MlperfLog(Export):
     title = "MLPerf log"
     spec = "https://github.com/mlcommons/inference/blob/master/loadgen/README.md"
 
-    def render(self, experiments: Sequence[Experiment]) -> str:
+    def render(self, experiments: Sequence[MeasuredExperiment]) -> str:
         """All lines; `metadata` names experiment and launch."""
         return "".join(
             _line(experiment, run, key, value)
@@ -33,7 +33,7 @@ class MlperfLog(Export):
         )
 
 
-def _values(experiment: Experiment, timings: Timings) -> dict[str, object]:
+def _values(experiment: MeasuredExperiment, timings: Timings) -> dict[str, object]:
     found = summarise_launch(timings.steady_s)
     nanoseconds = 1e9 * np.asarray(timings.steady_s)
     values: dict[str, object] = {
@@ -53,7 +53,7 @@ def _values(experiment: Experiment, timings: Timings) -> dict[str, object]:
     return values
 
 
-def _line(experiment: Experiment, run: Run, key: str, value: object) -> str:
+def _line(experiment: MeasuredExperiment, run: Run, key: str, value: object) -> str:
     record = {
         "key": key,
         "value": value,

@@ -8,7 +8,7 @@ import json
 from collections.abc import Sequence
 
 from gaugenn.interchange import Export
-from gaugenn.pipeline.experiments import Experiment
+from gaugenn.pipeline.experiments import MeasuredExperiment
 
 
 class PyperfJson(Export):
@@ -17,12 +17,12 @@ class PyperfJson(Export):
     title = "pyperf"
     spec = "https://pyperf.readthedocs.io/en/latest/api.html"
 
-    def render(self, experiments: Sequence[Experiment]) -> str:
+    def render(self, experiments: Sequence[MeasuredExperiment]) -> str:
         """A suite; its benchmarks' names must differ, so each ends with its experiment's digest."""
         return json.dumps({"version": "1.0", "benchmarks": [_benchmark(e) for e in experiments]})
 
 
-def _benchmark(experiment: Experiment) -> dict[str, object]:
+def _benchmark(experiment: MeasuredExperiment) -> dict[str, object]:
     job = experiment.record.job
     metadata: dict[str, object] = {
         "name": f"{experiment.model} {experiment.label} {experiment.record.job_sha256[:12]}",

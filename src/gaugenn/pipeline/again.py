@@ -4,7 +4,6 @@ import random
 from collections.abc import Sequence
 from contextlib import ExitStack
 
-from gaugenn.bench.campaign import host_libraries
 from gaugenn.bench.devices import device_programs, open_device
 from gaugenn.bench.launch import Bench, launch
 from gaugenn.errors import DeviceError, MissingToolError
@@ -48,8 +47,10 @@ def launch_again(wanted: Sequence[tuple[Study, JobRecord]], watcher: Watcher) ->
             if environment.environment_sha256 not in _environments(study, record):
                 return False
         try:
-            programs = device_programs(name, records)
+            programs, libraries, refused = device_programs(device, name, records)
         except MissingToolError:
+            return False
+        if refused:
             return False
         benches = []
         for study, _ in wanted:
@@ -60,7 +61,7 @@ def launch_again(wanted: Sequence[tuple[Study, JobRecord]], watcher: Watcher) ->
                     environment=environment,
                     programs=programs,
                     files=files.__getitem__,
-                    libraries=host_libraries(records),
+                    libraries=libraries,
                 )
             )
         begin = 1 + max(_last_launch(study, record) for study, record in wanted)

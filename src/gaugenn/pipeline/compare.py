@@ -13,18 +13,17 @@ from gaugenn.analysis.comparison import (
     Difference,
     Outcome,
     compare_groups,
-    compare_pairs,
+    compare_launches,
     differing,
     holm,
     over_models,
-    took_turns,
 )
 from gaugenn.analysis.statistics import Estimate
 from gaugenn.analysis.verdict import Validity
 from gaugenn.errors import UsageError
 from gaugenn.pipeline._conditions import IMPLIED, conditions
 from gaugenn.pipeline._selection import SETTINGS, Selection
-from gaugenn.pipeline.experiments import Experiment, experiments
+from gaugenn.pipeline.experiments import MeasuredExperiment, experiments
 from gaugenn.records import JobRecord
 from gaugenn.store import Study
 
@@ -196,7 +195,7 @@ def compare(
     )
 
 
-def _selected(selection: Selection) -> dict[str, Experiment]:
+def _selected(selection: Selection) -> dict[str, MeasuredExperiment]:
     """The experiments of a selection by their job's digest."""
     found = {
         e.record.job_sha256: e
@@ -210,10 +209,10 @@ def _selected(selection: Selection) -> dict[str, Experiment]:
 
 def _matched(
     first: Selection,
-    one: dict[str, Experiment],
+    one: dict[str, MeasuredExperiment],
     second: Selection,
-    two: dict[str, Experiment],
-) -> tuple[list[tuple[Experiment, Experiment]], frozenset[str]]:
+    two: dict[str, MeasuredExperiment],
+) -> tuple[list[tuple[MeasuredExperiment, MeasuredExperiment]], frozenset[str]]:
     """Pairs of experiments that differ in nothing but what is compared, and what that is.
 
     Where two studies have no version of an engine in common, versions are what is compared.
@@ -240,9 +239,9 @@ def _matched(
 
 
 def _by_key(
-    side: dict[str, Experiment], free: frozenset[str]
-) -> dict[tuple[str, ...], list[Experiment]]:
-    found: dict[tuple[str, ...], list[Experiment]] = {}
+    side: dict[str, MeasuredExperiment], free: frozenset[str]
+) -> dict[tuple[str, ...], list[MeasuredExperiment]]:
+    found: dict[tuple[str, ...], list[MeasuredExperiment]] = {}
     for experiment in side.values():
         key = tuple(
             read(experiment.record.job) for name, read in SETTINGS.items() if name not in free
@@ -251,7 +250,7 @@ def _by_key(
     return found
 
 
-def _only(experiments: list[Experiment], selection: Selection) -> Experiment:
+def _only(experiments: list[MeasuredExperiment], selection: Selection) -> MeasuredExperiment:
     """The one experiment; of several with other counts or seeds, that with the most launches."""
     kinds = {tuple(read(e.record.job) for read in SETTINGS.values()) for e in experiments}
     if len(kinds) > 1:
@@ -265,7 +264,7 @@ def _only(experiments: list[Experiment], selection: Selection) -> Experiment:
 
 
 def _row(
-    one: Experiment, two: Experiment, compared: frozenset[str], force: bool
+    one: MeasuredExperiment, two: MeasuredExperiment, compared: frozenset[str], force: bool
 ) -> ModelComparison:
     excused = frozenset(implied for name in compared for implied in IMPLIED.get(name, ()))
     found = differing(_conditions(one), _conditions(two), excused)
@@ -284,7 +283,7 @@ def _row(
     return replace(row, difference=_difference(one, two))
 
 
-def _side(experiment: Experiment) -> Side:
+def _side(experiment: MeasuredExperiment) -> Side:
     return Side(
         label=experiment.label,
         job_sha256=experiment.record.job_sha256,
@@ -294,28 +293,23 @@ def _side(experiment: Experiment) -> Side:
     )
 
 
-def _conditions(experiment: Experiment) -> dict[str, str]:
+def _conditions(experiment: MeasuredExperiment) -> dict[str, str]:
     return conditions(experiment.record, experiment.runs, experiment.environments)
 
 
-def _difference(one: Experiment, two: Experiment, since: int = 0) -> Difference:
+def _difference(one: MeasuredExperiment, two: MeasuredExperiment, since: int = 0) -> Difference:
     """Of the launches from a number on, paired where they took turns."""
     first, second = (
         {
-            run.launch: latency_s
+            run.launch: (run.started_at, latency_s)
             for run, timings in side.launches
             if run.launch >= since and (latency_s := timings.latency_s) is not None
         }
         for side in (one, two)
     )
-    starts = (
-        [(run.launch, run.started_at) for run in side.runs if run.launch >= since]
-        for side in (one, two)
-    )
-    blocks = took_turns(*starts) if one.record.job.device == two.record.job.device else []
-    if blocks:
-        return compare_pairs([first[n] for n in blocks], [second[n] for n in blocks])
-    return compare_groups(list(first.values()), list(second.values()))
+    if one.record.job.device == two.record.job.device:
+        return compare_launches(first, second)
+    return compare_groups(*([m for _, m in side.values()] for side in (first, second)))
 
 
 def _judged(
@@ -339,7 +333,7 @@ def _judged(
 def _confirmed(
     rows: list[ModelComparison],
     suspects: Sequence[int],
-    pairs: Sequence[tuple[Experiment, Experiment]],
+    pairs: Sequence[tuple[MeasuredExperiment, MeasuredExperiment]],
     first: Selection,
     second: Selection,
     limit: float,

@@ -10,7 +10,7 @@ from gaugenn.store import Study
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Experiment:
+class MeasuredExperiment:
     """A job with its launches.
 
     Attributes:
@@ -51,7 +51,7 @@ class Experiment:
         return [(run, run.timings) for run in self.runs if run.timings is not None]
 
 
-def experiments(study: Study) -> list[Experiment]:
+def experiments(study: Study) -> list[MeasuredExperiment]:
     """Every experiment with a launch, in the order of model, label and digest.
 
     Companions and controls are no experiments.
@@ -79,7 +79,7 @@ def experiments(study: Study) -> list[Experiment]:
         good = tuple(run for run in runs[name] if _is_good(run))
         used = dict.fromkeys(run.environment_sha256 for run in good)
         found.append(
-            Experiment(
+            MeasuredExperiment(
                 record=record,
                 model=names.get(job.model_sha256, job.model_sha256[:12]),
                 size_bytes=sizes.get(job.model_sha256),

@@ -1,23 +1,43 @@
 """Distinct models on devices with the engines that load them; each launch is stored as it ends."""
 
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cache
 
-from gaugenn.bench.campaign import Ended, Progress, campaign, host_libraries
-from gaugenn.bench.devices import device_programs, open_device
+from gaugenn.bench.campaign import Ended, Progress, campaign
+from gaugenn.bench.devices import campaign_device, device_programs, recover, remote_of
 from gaugenn.bench.launch import LocalFile
 from gaugenn.bench.plan import CONTROL_MODEL
 from gaugenn.bench.settings import BenchSettings
 from gaugenn.devices import Device
+from gaugenn.errors import DeviceError, UsageError
 from gaugenn.pipeline import Watcher
+from gaugenn.pipeline._failures import as_failure
+from gaugenn.pipeline.metering import Metering
 from gaugenn.pipeline.request import Request, devices_asked, model_names, requested
-from gaugenn.records import Environment, JobRecord, PageCache, Run, RunStatus
+from gaugenn.power import open_meter
+from gaugenn.records import Environment, Failure, JobRecord, PageCache, Run, RunStatus
 from gaugenn.store import Study
 
 
-def measure(study: Study, settings: BenchSettings, watcher: Watcher) -> None:
+def measure(
+    study: Study,
+    settings: BenchSettings,
+    watcher: Watcher,
+    meters: Sequence[str] = (),
+    idle_s: float = 0.0,
+) -> None:
     """Plans, launches and stores. Launches that are there already are not repeated.
+
+    Args:
+        study: with models that were read.
+        settings: what to measure.
+        watcher: is told of every launch.
+        meters: names of meters that measure each launch; on the host only.
+        idle_s: of idle power before and after each launch, where there are meters.
 
     Raises:
         UsageError: an unknown engine, model or device, or a setting out of range.
@@ -26,10 +46,19 @@ def measure(study: Study, settings: BenchSettings, watcher: Watcher) -> None:
     """
     with ExitStack() as stack:
         # Inside the study, so that models are linked rather than copied, and swept after a crash.
-        devices = {
-            name: stack.enter_context(open_device(name, study.path / "journal"))
-            for name in devices_asked(settings)
-        }
+        devices: dict[str, Device] = {}
+        unset: list[Failure] = []
+        for name in devices_asked(settings):
+            asked = campaign_device(
+                name, study.path / "journal", settings.prepare, settings.untethered
+            )
+            devices[name], refused = stack.enter_context(asked)
+            unset += [as_failure("prepare", name, DeviceError(f"not set: {r}")) for r in refused]
+        elsewhere = sorted(devices.keys() - {"host"})
+        if meters and elsewhere:
+            raise UsageError(f"meters measure launches on host only; leave out {elsewhere[0]}")
+        opened = [stack.enter_context(open_meter(meter, devices.get("host"))) for meter in meters]
+        metering = Metering(study, opened, idle_s) if opened else None
         environments = {name: device.info() for name, device in devices.items()}
         request = requested(study, settings, environments)
         for name, device in devices.items():
@@ -37,6 +66,7 @@ def measure(study: Study, settings: BenchSettings, watcher: Watcher) -> None:
                 r.job.page_cache is PageCache.DROPPED and r.job.device == name for r in request.jobs
             ):
                 device.drop_page_cache()
+        request = replace(request, failures=(*request.failures, *unset))
         _store_plan(study, request)
         known = _environments(study)
         used = {record.job.device for record in request.jobs}
@@ -46,68 +76,163 @@ def measure(study: Study, settings: BenchSettings, watcher: Watcher) -> None:
             if name in used and e.environment_sha256 not in known
         )
         done = launches_done(study)
-        asked = {(r.job_sha256, launch) for r in request.jobs for launch in range(r.launches)}
-        watcher.begin("bench", len(asked), len(asked & done.keys()))
-        for name, device in devices.items():
-            jobs = [record for record in request.jobs if record.job.device == name]
-            if jobs:
-                place = environments[name]
-                _launch_all(study, device, place, jobs, request, done, settings, watcher)
+        asked_for = {(r.job_sha256, launch) for r in request.jobs for launch in range(r.launches)}
+        watcher.begin("bench", len(asked_for), len(asked_for & done.keys()))
+        campaigns = [
+            _Campaign(study, device, environments[name], request, settings, watcher, metering)
+            for name, device in devices.items()
+            if name in used
+        ]
+        _all_at_once(campaigns)
         watcher.end("bench")
 
 
-def _launch_all(
-    study: Study,
-    device: Device,
-    environment: Environment,
-    jobs: Sequence[JobRecord],
-    request: Request,
-    done: Mapping[tuple[str, int], Ended],
-    settings: BenchSettings,
-    watcher: Watcher,
-) -> None:
-    files = model_files(study)
-    by_digest = {job.job_sha256: job.job for job in jobs}
-    everything = [*jobs, *(request.companions[j] for j in by_digest if j in request.companions)]
-    told = len({key for key in done if key[0] in by_digest})
-    names = model_names(study)
-    for record in jobs:
-        if record.control:
-            path = study.blobs.put(memoryview(CONTROL_MODEL), record.job.model_sha256)
-            files[record.job.model_sha256] = [LocalFile(name="control.null", path=path)]
+def _all_at_once(campaigns: "Sequence[_Campaign]") -> None:
+    """Phones and boards side by side; what computes on this machine after them, one by one.
 
-    @cache
-    def whole(model: str) -> Sequence[LocalFile]:
-        """A model's files, each checked once: what is measured is what was read."""
-        for file in files[model]:
-            study.blobs.verify(file.path.name)
-        return files[model]
+    A device that fails does not stop the others; its error is raised when they are done.
+    """
+    apart = [c for c in campaigns if c.remote is not None]
+    turns = [c for c in campaigns if c.remote is None]
+    if len(apart) < 2:
+        apart, turns = [], [*apart, *turns]
+    guard = threading.Lock()
+    errors: list[BaseException] = []
+    try:
+        with ThreadPoolExecutor(max(1, len(apart))) as pool:
+            futures = [pool.submit(campaign.run, guard) for campaign in apart]
+            try:
+                errors += [error for f in futures if (error := f.exception()) is not None]
+            except BaseException:
+                for campaign in apart:
+                    campaign.stop()
+                raise
+    finally:
+        for campaign in apart:
+            if campaign.remote is not None:
+                campaign.remote.go_on()  # what was set has to be set back
+    for campaign in turns:
+        try:
+            campaign.run(guard)
+        except DeviceError as error:
+            errors.append(error)
+    if errors:
+        raise errors[0]
 
-    def catch_up(progress: Progress) -> None:
-        """Tells the watcher of launches that were made before or are left out."""
-        nonlocal told
-        for _ in range(progress.finished - told):
-            watcher.step("bench", "")
-        told = progress.finished
 
-    for runs in campaign(
-        jobs,
-        device=device,
-        environment=environment,
-        programs=device_programs(jobs[0].job.device, everything),
-        files=whole,
-        libraries=host_libraries(everything),
-        companions=request.companions,
-        done=done,
-        seed=settings.seed,
-        budget_s=settings.budget_s,
-        progress=catch_up,
-    ):
-        study.write(runs)
-        told += 1
-        job = by_digest[runs[0].job_sha256]
-        name = names.get(job.model_sha256, job.model_sha256[:12])
-        watcher.step("bench", f"{job.engine}  {name}", _remark(runs[0]))
+class _Campaign:
+    """What is launched on one device of a request."""
+
+    def __init__(
+        self,
+        study: Study,
+        device: Device,
+        environment: Environment,
+        request: Request,
+        settings: BenchSettings,
+        watcher: Watcher,
+        metering: Metering | None,
+    ) -> None:
+        self._study, self._device, self._environment = study, device, environment
+        self._request, self._settings, self._watcher = request, settings, watcher
+        self._metering = metering
+        self._jobs = [r for r in request.jobs if r.job.device == environment.device]
+        self.remote = remote_of(device)
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Ends it from another thread."""
+        self._stopped = True
+        if self.remote is not None:
+            self.remote.stop()
+
+    def run(self, guard: threading.Lock) -> None:
+        """Launches all of it; a phone or board that fails is brought back, if it can be.
+
+        Args:
+            guard: is held while the study or the watcher is used.
+        """
+        while True:
+            try:
+                self._launch_all(guard)
+            except DeviceError as error:
+                if self.remote is None or self._stopped:
+                    raise
+                recover(self.remote, self._settings.prepare, error)
+            else:
+                return
+
+    def _launch_all(self, guard: threading.Lock) -> None:
+        study, request = self._study, self._request
+        beside = [request.companions.get(r.job_sha256) for r in self._jobs]
+        everything = [*self._jobs, *(record for record in beside if record is not None)]
+        programs, libraries, refused = device_programs(
+            self._device, self._environment.device, everything
+        )
+        with guard:
+            self._note_refused(refused)
+            done = launches_done(study)
+            files = model_files(study)
+            names = model_names(study)
+        jobs = [r for r in self._jobs if (r.job.engine, r.job.engine_version) in programs]
+        by_digest = {job.job_sha256: job.job for job in jobs}
+        told = len({key for key in done if key[0] in by_digest})
+        for record in jobs:
+            if record.control:
+                path = study.blobs.put(memoryview(CONTROL_MODEL), record.job.model_sha256)
+                files[record.job.model_sha256] = [LocalFile(name="control.null", path=path)]
+
+        @cache
+        def whole(model: str) -> Sequence[LocalFile]:
+            """A model's files, each checked once: what is measured is what was read."""
+            for file in files[model]:
+                study.blobs.verify(file.path.name)
+            return files[model]
+
+        def catch_up(progress: Progress) -> None:
+            """Before each launch: what was made before or is left out is told, and meters begin."""
+            nonlocal told
+            with guard:
+                for _ in range(progress.finished - told):
+                    self._watcher.step("bench", "")
+            told = progress.finished
+            if self._metering is not None:
+                self._metering.begin()
+
+        for runs in campaign(
+            jobs,
+            device=self._device,
+            environment=self._environment,
+            programs=programs,
+            files=whole,
+            libraries=libraries,
+            companions=request.companions,
+            done=done,
+            seed=self._settings.seed,
+            budget_s=self._settings.budget_s,
+            progress=catch_up,
+        ):
+            measured = [] if self._metering is None else self._metering.end(runs[0])
+            told += 1
+            job = by_digest[runs[0].job_sha256]
+            name = names.get(job.model_sha256, job.model_sha256[:12])
+            with guard:
+                study.write([*measured, *runs])
+                self._watcher.step("bench", f"{job.engine}  {name}", _remark(runs[0]))
+            keeping = None if self.remote is None else self.remote.keeping
+            if keeping is not None and runs[0].status is not RunStatus.LOST:
+                keeping.well()
+
+    def _note_refused(self, refused: Mapping[tuple[str, str], Exception]) -> None:
+        device = self._environment.device
+        failures = [
+            as_failure("provision", f"{engine}=={version} on {device}", error)
+            for (engine, version), error in refused.items()
+        ]
+        with self._study.connect() as connection:
+            rows = connection.execute("SELECT stage, subject FROM all_failures").fetchall()
+        known = set(rows)
+        self._study.write(f for f in failures if (f.stage, f.subject) not in known)
 
 
 def _remark(run: Run) -> str:

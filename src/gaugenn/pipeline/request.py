@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gaugenn.analysis.stopping import LAUNCHES_BEFORE_STOPPING, MAXIMUM_LAUNCHES
+from gaugenn.bench.devices import is_remote
 from gaugenn.bench.placement import Placement, affinity, parse_placement
 from gaugenn.bench.plan import (
     Beside,
@@ -15,6 +16,7 @@ from gaugenn.bench.plan import (
     plan,
     select_engines,
 )
+from gaugenn.bench.provision import is_provisioned
 from gaugenn.bench.settings import BenchSettings, Experiment, selects
 from gaugenn.engines import _binaries
 from gaugenn.engines._environments import is_installed, runs_on
@@ -56,8 +58,11 @@ def require_engines(settings: BenchSettings) -> None:
         MissingToolError: a named engine is not installed.
     """
     named = [name for name in settings.engine_names() if name.strip() != "all"]
+    everywhere = all(is_remote(name) for name in devices_asked(settings))
     for engine in select_engines(named) if named else ():
-        if not is_installed(engine.engine, engine.version):
+        if not is_installed(engine.engine, engine.version) and not (
+            everywhere and is_provisioned(engine.engine)
+        ):
             raise _missing(engine)
     select_engines(settings.engine_names())
 
@@ -88,7 +93,13 @@ def requested(
     controls: dict[str, JobRecord] = {}
     for experiment in settings.asked():
         engines = select_engines(experiment.engines)
-        present = [engine for engine in engines if is_installed(engine.engine, engine.version)]
+        remote = any(is_remote(name) for name in experiment.devices)
+        present = [
+            engine
+            for engine in engines
+            if is_installed(engine.engine, engine.version)
+            or (remote and is_provisioned(engine.engine))
+        ]
         absent = [_absent(engine) for engine in engines if engine not in present]
         failures |= {(f.stage, f.subject): f for f in absent}
         models = [m for m in rows if _is_asked_for(m, present, experiment, names)]
@@ -100,7 +111,7 @@ def requested(
         shapes = _input_shapes(models, experiment.input_shapes)
         beside = _beside(experiment.beside, rows, names)
         for made in _all_settings(experiment, settings, environments, beside):
-            able = [e for e in present if runs_on(e.engine, e.version, environments[made.device])]
+            able = [e for e in present if _starts(e, made.device, environments)]
             absent = [_absent(e, made.device) for e in present if e not in able]
             failures |= {(f.stage, f.subject): f for f in absent}
             planned = plan(models, able, made, shapes) if able else Plan(jobs=(), failures=())
@@ -215,6 +226,13 @@ def _beside(text: str, rows: Sequence[ModelRecord], names: Mapping[str, str]) ->
         if not is_installed(engine.engine, engine.version):
             raise _missing(engine)
     return Beside(model=found[0], engine=engine)
+
+
+def _starts(engine: EngineVersion, device: str, environments: Mapping[str, Environment]) -> bool:
+    """Whether a version can be started on a device, or be installed by it."""
+    if is_remote(device) and is_provisioned(engine.engine):
+        return True
+    return runs_on(engine.engine, engine.version, environments[device])
 
 
 def _is_asked_for(

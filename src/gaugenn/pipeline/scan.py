@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
 
-from gaugenn.apps.archive import is_zip
+from gaugenn.apps.archive import appended_zip, is_zip
 from gaugenn.apps.files import FileOnDisk, Files
 from gaugenn.apps.scan import describe, describe_files
 from gaugenn.apps.walk import Member, Package
@@ -175,12 +175,17 @@ def lone_candidate(content: Content) -> Candidate | None:
 
 
 def is_package(content: Content) -> bool:
-    """Whether to open a file as a package: by its name, or a zip that no model format claims."""
+    """Whether to open a file as a package: by its name, or a zip that no model format claims.
+
+    The zip may be appended to another file, which no model format claims either.
+    """
     if content.has_suffix(*PACKAGE_SUFFIXES):
         return True
     head = content.head(HEAD_BYTES)
     early = identify_head(content.name, head, content.size_bytes)
-    return is_zip(head) and (early is None or not early.formats)
+    if early is not None and early.formats:
+        return False
+    return is_zip(head) or appended_zip(content.data) is not None
 
 
 def scan(
@@ -373,6 +378,14 @@ def _shipped_sha256(candidate: Candidate, parts: tuple[ModelFile, ...]) -> str |
 
 
 def _candidate(member: Member) -> Candidate | None:
+    found = _without_its_package(member)
+    if found is None or not member.appended:
+        return found
+    around = "+".join(part for part in ("appended-zip", found.wrapping) if part is not None)
+    return replace(found, wrapping=around)
+
+
+def _without_its_package(member: Member) -> Candidate | None:
     if member.error is not None:
         nominated = is_nominated(member.path)
         if not nominated and not isinstance(member.error, LimitError):

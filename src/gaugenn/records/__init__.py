@@ -37,6 +37,7 @@ from gaugenn.records._census import (
     PackageKind,
     Split,
 )
+from gaugenn.records._energy import Clock, Trace, TraceRecord, Window
 from gaugenn.records._environment import Environment, Reading
 from gaugenn.records._models import (
     ElementShare,
@@ -73,6 +74,7 @@ __all__ = [
     "AppRef",
     "BuildStatus",
     "BuiltFile",
+    "Clock",
     "Crawl",
     "Download",
     "ElementShare",
@@ -115,7 +117,10 @@ __all__ = [
     "TensorInfo",
     "TimingSemantics",
     "Timings",
+    "Trace",
+    "TraceRecord",
     "Variable",
+    "Window",
     "ZooBuild",
     "digest",
     "from_plain",

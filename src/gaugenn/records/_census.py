@@ -177,9 +177,10 @@ class Failure:
     """Something that could not be done, with its reason. Key: `stage`, `subject`."""
 
     stage: str
-    """`crawl`, `discover`, `scan`, `analyse`, `plan`, `bench` or `report`."""
+    """`crawl`, `discover`, `scan`, `analyse`, `plan`, `bench`, `meter` or `report`."""
     subject: str
-    """Path, model digest, engine, model digest and engine, or source, address and reference."""
+    """Path, model digest, engine, model digest and engine, source, address and reference,
+    or job and launch."""
     error: str
     """Name of the error's class."""
     message: str

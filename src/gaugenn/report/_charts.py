@@ -119,10 +119,18 @@ def number_axis() -> alt.Axis:
     return alt.Axis(format=",~r", tickCount=6)
 
 
-def two_lines() -> alt.Axis:
-    """An axis of names that have a line break."""
+def two_lines(longest: int = 230) -> alt.Axis:
+    """An axis of names that have a line break.
+
+    Args:
+        longest: pixels of a line, beyond which it is cut.
+    """
     return alt.Axis(
-        labelExpr="split(datum.label, '\\n')", ticks=False, domain=False, labelPadding=8
+        labelExpr="split(datum.label, '\\n')",
+        labelLimit=longest,
+        ticks=False,
+        domain=False,
+        labelPadding=8,
     )
 
 

@@ -8,9 +8,10 @@ from gaugenn.report._frame import Frame
 from gaugenn.report._table import Column, prepared
 from gaugenn.report._text import Units
 
-MEASURED = """
-    SELECT n.name, left(coalesce(n.name, 'model'), 28) || ' ' || left(r.model_sha256, 6) AS label,
-           r.engine || ' ' || r.engine_version
+LABEL = "left(coalesce(n.name, 'model'), 28) || ' ' || left(r.model_sha256, 6)"
+"""SQL: a model's short name; `n` is `model_names`, `r` an experiment."""
+
+SETTING = """r.engine || ' ' || r.engine_version
            || CASE r.threads WHEN 0 THEN '' WHEN 1 THEN ', 1 thread'
                              ELSE ', ' || r.threads || ' threads' END
            || CASE WHEN r.affinity != '' THEN ' on ' || r.affinity ELSE '' END
@@ -21,7 +22,11 @@ MEASURED = """
            || CASE WHEN len(r.input_shapes) > 0 THEN ', ' || array_to_string(
                list_transform(r.input_shapes, lambda i:
                    i.name || ' ' || array_to_string(i.shape, 'x')), ', ') ELSE '' END
-           || CASE WHEN r.device != 'host' THEN ', ' || r.device ELSE '' END AS setting,
+           || CASE WHEN r.device != 'host' THEN ', ' || r.device ELSE '' END"""
+"""SQL: engine, version and each setting that is not the usual one; `r` is an experiment."""
+
+MEASURED = f"""
+    SELECT n.name, {LABEL} AS label, {SETTING} AS setting,
            r.*, m.macs, v.validity,
            list_distinct(list_concat(v.reasons, coalesce(r.notes, []))) AS remarks
     FROM results r
@@ -31,7 +36,7 @@ MEASURED = """
         USING (model_sha256)
     WHERE r.launches_ok > 0
     ORDER BY m.macs NULLS LAST, label, setting, r.job_sha256
-"""
+"""  # noqa: S608 - our own text
 """Experiments with at least one good launch, the cheapest model first."""
 
 NOT_MEASURED = (

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gaugenn import adb
 from gaugenn.content import open_file
 from gaugenn.errors import DeviceError, SourceError, UsageError
 from gaugenn.records import AppRef
-from gaugenn.sources import _adb
 from gaugenn.sources._contract import AppQuery, AppSource, Known, Origin, SourceOptions
 from gaugenn.sources._names import file_name, is_package_name, plain
 
@@ -44,20 +44,18 @@ class DeviceSource(AppSource):
     def __init__(self, address: str, options: SourceOptions) -> None:
         """See `AppSource`. An empty address stands for the one device that is connected."""
         if not address:
-            found = _adb.serials()
+            found = adb.serials()
             if len(found) != 1:
                 listed = ", ".join(found) or "none"
                 raise UsageError(f"name the device by its serial; connected: {listed}")
             (address,) = found
-        if address.startswith("-") or not address.isprintable() or len(address) > 255:
-            raise UsageError(f"{address[:60]!r} is no device's serial")
-        super().__init__(address, options)
+        super().__init__(adb.checked_serial(address), options)
         self._profile = ""
 
     def open(self, known: Known) -> Origin:  # noqa: ARG002
         """Asks the device what it is."""
         commands = " && ".join(f"getprop {name}" for name in _PROPERTIES)
-        lines = _adb.shell(self.address, commands).splitlines()
+        lines = self._shell(commands).splitlines()
         maker, model, release = (*lines, "", "", "")[:3]
         self._profile = f"{maker} {model}, Android {release}"
         return Origin(device_profile=self._profile)
@@ -68,7 +66,7 @@ class DeviceSource(AppSource):
             raise UsageError("a device has neither charts nor categories")
         # **Source:** PackageManagerShellCommand.runListPackages of the Android Open Source Project:
         # -f path, -i installer, -3 no system apps.
-        listed = _adb.shell(self.address, "pm list packages -f -i -3 --show-versioncode")
+        listed = self._shell("pm list packages -f -i -3 --show-versioncode")
         for line in listed.splitlines():
             found = _LINE.fullmatch(line.rstrip())
             if found is None or not is_package_name(found["package"]):
@@ -101,13 +99,22 @@ class DeviceSource(AppSource):
             self._copy(part, folder / file_name(stem, None, part.sha256, ".apk"))
         return folder
 
+    def _shell(self, command: str) -> str:
+        done = adb.shell(self.address, command)
+        if done.exit_code is None:
+            raise DeviceError(f"device {self.address}: {command[:60]!r} did not end")
+        if done.exit_code != 0:
+            name = command.partition(" ")[0]
+            raise SourceError(f"device {self.address}: {name} ended with {done.exit_code}")
+        return done.stdout.replace("\r\n", "\n")
+
     def _parts(self, package: str) -> list[_Part]:
-        listed = _adb.shell(self.address, f"pm path {shlex.quote(package)}").splitlines()
+        listed = self._shell(f"pm path {shlex.quote(package)}").splitlines()
         paths = [line.removeprefix("package:") for line in listed if line.startswith("package:/")]
         if not paths or len(paths) > _LARGEST_PARTS:
             raise SourceError(f"{package} has {len(paths)} files on device {self.address}")
         quoted = " ".join(map(shlex.quote, paths))
-        sums = _adb.shell(self.address, f"sha256sum {quoted}").splitlines()
+        sums = self._shell(f"sha256sum {quoted}").splitlines()
         found = [match for line in sums if (match := _SHA256.fullmatch(line))]
         if [match[2] for match in found] != paths:
             raise SourceError(f"device {self.address} gives no digests of the files of {package}")
@@ -119,7 +126,7 @@ class DeviceSource(AppSource):
         arriving = to.with_name(to.name + ".part")
         if arriving.is_dir():
             shutil.rmtree(arriving)
-        _adb.pull(self.address, part.remote, arriving)
+        adb.pull(self.address, part.remote, arriving)
         if open_file(arriving).sha256() != part.sha256:
             arriving.unlink()
             raise DeviceError(f"device {self.address}: {part.remote} arrived changed")

@@ -4,7 +4,7 @@
 
     STUDY/study.json                 schema version and creation
     STUDY/tables/<table>/<part>.parquet   immutable; open them with any tool
-    STUDY/blobs/<aa>/<sha256>        model files
+    STUDY/blobs/<aa>/<sha256>        model files and traces
     STUDY/journal/<batch>/           a batch on its way into the tables; empty at rest
 
 `SharedStore` is where workers of several machines put what belongs into a study.
@@ -15,6 +15,7 @@ from gaugenn.store._buffer import Buffer
 from gaugenn.store._schema import SCHEMA_VERSION, TABLES, Record, table_name
 from gaugenn.store._shared import SharedBlobs, SharedStore
 from gaugenn.store._study import Study
+from gaugenn.store._traces import put_trace, read_trace
 
 __all__ = [
     "SCHEMA_VERSION",
@@ -25,5 +26,7 @@ __all__ = [
     "SharedBlobs",
     "SharedStore",
     "Study",
+    "put_trace",
+    "read_trace",
     "table_name",
 ]

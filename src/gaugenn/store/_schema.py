@@ -24,6 +24,7 @@ from gaugenn.records import (
     ModelRecord,
     OperatorTiming,
     Run,
+    TraceRecord,
     ZooBuild,
 )
 
@@ -39,6 +40,7 @@ Record = (
     | LayerRecord
     | JobRecord
     | Run
+    | TraceRecord
     | Environment
     | Failure
     | ZooBuild
@@ -57,6 +59,7 @@ TABLES: Mapping[type[Record], str] = {
     ModelRecord: "models",
     Environment: "environments",
     JobRecord: "jobs",
+    TraceRecord: "traces",
     Run: "runs",
     OperatorTiming: "operator_timings",
     Failure: "failures",

@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from gaugenn._cache import cache_folder
 from gaugenn.engines import _environments
 from gaugenn.engines._environments import Installation
 from gaugenn.errors import MissingToolError
@@ -83,4 +84,4 @@ def _plain(name: str) -> str:
 
 def folder() -> Path:
     """Where builds are kept."""
-    return _environments.cache_folder() / "zoo"
+    return cache_folder() / "zoo"

@@ -1,0 +1,133 @@
+"""What a study's models take out of a battery in everyday use."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from gaugenn.analysis.energy import Quantity
+from gaugenn.analysis.launch_energy import PhaseEnergy, phase_energies
+from gaugenn.analysis.scenarios import (
+    Battery,
+    Discharge,
+    Scenario,
+    discharge,
+    sound_length_s,
+)
+from gaugenn.analysis.statistics import estimate
+from gaugenn.pipeline.request import model_names
+from gaugenn.records import Modality, ModelRecord, Run, TraceRecord
+from gaugenn.store import Study, read_trace
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScenarioRow:
+    """A model on an engine, in a scenario that is meant for models of its task.
+
+    Attributes:
+        model: its name.
+        engine: engine and version.
+        device: where it ran.
+        rail: meter and rail; "" where energy was not measured.
+        launches: that the energy is from.
+        found: what it takes; None where its number of inferences is not known.
+        scenario: which.
+    """
+
+    model: str
+    engine: str
+    device: str
+    rail: str
+    launches: int
+    scenario: Scenario
+    found: Discharge | None
+
+
+def scenario_rows(
+    study: Study,
+    known: Sequence[Scenario],
+    battery: Battery,
+    *,
+    every: bool = False,
+    input_length_s: float | None = None,
+) -> list[ScenarioRow]:
+    """Every result of a study in every scenario that is meant for it.
+
+    Args:
+        study: with launches, and traces where energy was measured.
+        known: the scenarios.
+        battery: what is drained.
+        every: also scenarios that are not meant for a model's task.
+        input_length_s: time that an input of sound covers, where its shape does not say.
+    """
+    names = model_names(study)
+    models = {m.model_sha256: m for m in study.rows(ModelRecord)}
+    of_job: dict[str, dict[str, list[PhaseEnergy]]] = defaultdict(lambda: defaultdict(list))
+    for phase in phase_energies(
+        study.rows(Run), study.rows(TraceRecord), partial(read_trace, study.blobs)
+    ):
+        if phase.phase == "steady" and phase.reason is None and phase.inferences:
+            of_job[phase.job_sha256][f"{phase.source}: {phase.rail}"].append(phase)
+    with study.connect() as connection:
+        results = connection.execute(
+            "SELECT job_sha256, model_sha256, engine || ' ' || engine_version, device, batch,"
+            " medians_s FROM results WHERE launches_ok > 0 ORDER BY model_sha256, engine, job_sha256"
+        ).fetchall()
+    rows = []
+    for job, model, engine, device, batch, medians_s in results:
+        record = models.get(model)
+        latency_s = _quantity([value / batch for value in medians_s])
+        length_s = None if record is None else _length_s(record, input_length_s)
+        for scenario in known:
+            if record is None or not (every or record.task in scenario.tasks):
+                continue
+            for rail, phases in (of_job.get(job) or {"": []}).items():
+                found = discharge(
+                    scenario,
+                    battery,
+                    latency_s=latency_s,
+                    inference_j=_inference_j(phases, batch, net=False),
+                    net_inference_j=_inference_j(phases, batch, net=True),
+                    input_length_s=length_s,
+                )
+                rows.append(
+                    ScenarioRow(
+                        model=names.get(model, model[:12]),
+                        engine=engine,
+                        device=device,
+                        rail=rail,
+                        launches=len(phases),
+                        scenario=scenario,
+                        found=found,
+                    )
+                )
+    return rows
+
+
+def _quantity(values: Sequence[float]) -> Quantity:
+    found = estimate(values)
+    return Quantity(value=found.value, low=found.low, high=found.high)
+
+
+def _inference_j(phases: Sequence[PhaseEnergy], batch: int, *, net: bool) -> Quantity | None:
+    """Over launches; net only where every launch has it, lest easy launches stand for all."""
+    values = []
+    for phase in phases:
+        quantity = None
+        if phase.energy is not None:
+            quantity = phase.energy.net_j if net else phase.energy.gross_j
+        if quantity is None or quantity.value <= 0:
+            return None
+        values.append(quantity.value / phase.inferences / batch)
+    return _quantity(values) if values else None
+
+
+def _length_s(record: ModelRecord, asked_s: float | None) -> float | None:
+    if asked_s is not None or record.modality is not Modality.AUDIO:
+        return asked_s
+    for tensor in record.inputs:
+        if tensor.shape is not None and all(size.isdecimal() for size in tensor.shape):
+            found = sound_length_s([int(size) for size in tensor.shape])
+            if found is not None:
+                return found
+    return None
