@@ -117,7 +117,7 @@ class Bench:
                 records,
                 device=device,
                 environment=device.info(),
-                programs=device_programs(device_name, records),
+                programs=device_programs(device, device_name, records)[0],
                 files=lambda _: [self._file],
                 seed=seed,
             ):

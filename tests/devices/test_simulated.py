@@ -49,7 +49,7 @@ def launch(tmp_path: Path) -> Callable[..., list[Run]]:
                 records,
                 device=device,
                 environment=device.info(),
-                programs=device_programs(name, records),
+                programs=device_programs(device, name, records)[0],
                 files=lambda _: [LocalFile(name="m.onnx", path=file)],
             )
             return [run for runs in launches for run in runs]
@@ -229,8 +229,12 @@ def test_a_device_that_makes_no_sense_is_refused(name: str) -> None:
 
 
 def test_only_its_own_engine_runs_on_it() -> None:
-    with pytest.raises(UsageError, match="--engine simulated"):
-        device_programs("simulated", [record(engine="litert", engine_version="2.3.0")])
+    other = record(engine="litert", engine_version="2.3.0")
+    with (
+        open_device("simulated") as device,
+        pytest.raises(UsageError, match="--engine simulated"),
+    ):
+        device_programs(device, "simulated", [other])
     with (
         open_device("simulated") as device,
         pytest.raises(DeviceError, match="no program python"),

@@ -43,7 +43,7 @@ def main() -> None:
                 continue
             with tempfile.TemporaryDirectory() as folder, open_device(name, seed=0) as device:
                 paths = [device.push(p, p.name) for p in model.write(Path(folder))]
-                program = device_programs(name, [record])[engine.name, version]
+                program = device_programs(device, name, [record])[0][engine.name, version]
                 command = engine.command(job, program, paths)
                 if suffix == "-profile":
                     command = engine.profile_command(job, program, paths)

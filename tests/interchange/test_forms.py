@@ -44,7 +44,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
             records,
             device=device,
             environment=place,
-            programs=device_programs("simulated", records),
+            programs=device_programs(device, "simulated", records)[0],
             files=lambda _: [LocalFile(name="m.onnx", path=folder / "m.onnx")],
         )
         made.write([*records, place, *(run for launch in runs for run in launch)])

@@ -55,7 +55,7 @@ def measured(tmp_path: Path) -> Callable[..., Path]:
                 records,
                 device=device,
                 environment=environment,
-                programs=device_programs(CALM, records),
+                programs=device_programs(device, CALM, records)[0],
                 files=lambda _: [LocalFile(name="m.onnx", path=file)],
                 seed=seed,
             )

@@ -114,7 +114,9 @@ def test_imported_rows_show_in_queries_the_report_and_no_export_of_samples(tmp_p
     assert rows[0]["imported"] == "benchncnn"
     assert rows[0]["medians_s"] == pytest.approx([0.0115, 0.0125, 0.0135])
     assert rows[0]["name"] == "squeezenet"
-    launches = api.query(study, "SELECT statistic, imported_from FROM launches").to_pylist()
+    launches = api.query(
+        study, "SELECT statistic, imported_from FROM launches ORDER BY launch"
+    ).to_pylist()
     assert launches[0] == {"statistic": "mean", "imported_from": "a0.log"}
     page = api.report(study).read_text()
     assert "squeezenet" in page

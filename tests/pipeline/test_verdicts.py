@@ -9,7 +9,17 @@ from tests.analysis import test_verdict as cases
 
 from gaugenn import api
 from gaugenn.analysis.verdict import RULES
-from gaugenn.records import FileKind, JobRecord, ModelRecord, Precision, Processor, Run
+from gaugenn.records import (
+    Aggregate,
+    FileKind,
+    Imported,
+    JobRecord,
+    ModelRecord,
+    Precision,
+    Processor,
+    Run,
+    Statistic,
+)
 from gaugenn.store import Study
 
 JOB, RUN, TIMINGS = cases.JOB, cases.RUN, cases.TIMINGS
@@ -18,6 +28,11 @@ GPU = replace(JOB, processor=Processor.GPU)
 HALF = replace(JOB, precision=Precision.FLOAT16)
 TWO = replace(JOB, threads=2)
 FAKE = replace(cases.SEMANTICS, real_weights=False)
+SUMMED = cases.run(
+    steady_s=(),
+    outputs=(),
+    aggregate=Aggregate(statistic=Statistic.MEAN, value_s=0.01, count=50, mean_s=0.01),
+)
 FAST = replace(RUN, timings=replace(TIMINGS, steady_s=(2e-6,) * 30, process_cpu_s=6e-5))
 
 Rows = tuple[JobRecord, Sequence[Run]]
@@ -42,6 +57,12 @@ CASES: dict[str, Rows] = {
         [RUN, cases.run(outputs=cases.output(sha256="9" * 64, mean=0.2)), RUN, RUN, RUN],
     ),
     "impossible_speed": (RECORD, [FAST] * 5),
+    "aggregate_only": (RECORD, [SUMMED] * 5),
+    "libraries_differ": (RECORD, [replace(RUN, library_sha256=d) for d in "aaabb"]),
+    "imported": (
+        replace(RECORD, imported=Imported(form="mlperf", tool="LoadGen", model="m")),
+        [RUN] * 5,
+    ),
     "rebooted": (
         RECORD,
         [RUN] * 4 + [cases.state([cases.reading("boot_id", "a")], [cases.reading("boot_id", "b")])],

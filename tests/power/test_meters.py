@@ -64,9 +64,11 @@ def test_rapl_goes_on_where_its_counter_begins_anew(tmp_path: Path) -> None:
     with open_meter(f"rapl:root={tmp_path},rate=200") as meter:
         assert meter.rails == ("0 package-0",)
         meter.start()
-        counter.write_text("100000\n")
-        time.sleep(0.05)
-        counter.write_text("300000\n")
+        for energy in ("100000", "300000"):
+            # As in the kernel, a reader finds a whole number at any time.
+            new = put(tmp_path, "new", energy)
+            new.replace(counter)
+            time.sleep(0.05)
         (trace,) = meter.stop()
     assert trace.is_counter
     assert trace.joules[-1] - trace.joules[0] == pytest.approx(0.4)

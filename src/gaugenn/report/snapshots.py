@@ -1,7 +1,5 @@
 """What changed between the last two crawl snapshots."""
 
-import altair as alt
-
 from gaugenn.analysis.snapshots import Change, Snapshot, compare
 from gaugenn.report import _text
 from gaugenn.report._contract import Figure, Section
@@ -47,10 +45,6 @@ class Snapshots(Figure):
         )
         sides = dict(zip(newer, frame.labels("snapshot"), strict=True))
         return _counts(old, new, sides.get(0) or "", sides.get(1) or "")
-
-    def chart(self, frame: Frame) -> alt.Chart | None:  # noqa: ARG002
-        """The table says it."""
-        return None
 
     def table(self, frame: Frame) -> Table:
         """One row a category."""
