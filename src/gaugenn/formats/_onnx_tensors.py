@@ -11,13 +11,13 @@ import math
 import posixpath
 import struct
 from collections.abc import Sequence
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
 from gaugenn.content import Content
 from gaugenn.errors import FormatError, UnsupportedFormatError
-from gaugenn.formats._protobuf import Message, Schema, Varints
+from gaugenn.formats._protobuf import Message, Schema, Varints, read_message
 from gaugenn.graph import (
     ONNX_ELEMENT_TYPES,
     DataType,
@@ -27,6 +27,8 @@ from gaugenn.graph import (
     TensorData,
     TensorKind,
 )
+
+ValueType = tuple[DataType, Shape | None]
 
 ENTRY = Schema("StringStringEntryProto", key=1, value=2)
 TENSOR = Schema(
@@ -84,6 +86,11 @@ _RANK_LIMIT = 64
 _DENSE_FREE_BYTES = 32 << 20
 _DENSE_RATIO = 1000
 """A sparse tensor may unfold to that much, or that many times what is stored of it."""
+
+
+CACHED = 4096
+CACHED_BYTES = 256
+"""Types, and attributes, of all files together whose decoded form is kept, and the longest of them."""
 
 
 class TensorReader:
@@ -182,7 +189,25 @@ def join_strings(strings: Sequence[bytes | memoryview]) -> memoryview:
     return memoryview(b"".join(struct.pack("<I", len(each)) + bytes(each) for each in strings))
 
 
-def value_type(message: Message | None) -> tuple[DataType, Shape | None]:
+def plain_type(data: bytes) -> ValueType | None:
+    """Element type and shape that a `TypeProto` gives, by its bytes; None where it is damaged.
+
+    Types repeat, in other files as well, so short ones are decoded once.
+    """
+    return _cached_type(data) if len(data) <= CACHED_BYTES else _plain_type(data)
+
+
+def _plain_type(data: bytes) -> ValueType | None:
+    try:
+        return value_type(read_message(memoryview(data), TYPE) if data else None)
+    except FormatError:
+        return None
+
+
+_cached_type = lru_cache(CACHED)(_plain_type)
+
+
+def value_type(message: Message | None) -> ValueType:
     """Element type and shape that a `TypeProto` gives; VARIANT without a shape for no tensor."""
     if message is None:
         return DataType.UNKNOWN, None
