@@ -13,8 +13,9 @@ Beyond the contract of `gaugenn.graph`:
 **Source:** https://github.com/onnx/onnx/blob/main/docs/IR.md
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import ClassVar, NamedTuple
 
 from gaugenn.content import Content
@@ -233,9 +234,8 @@ class _ModelBuilder:
         """Adds a graph and the bodies inside it; returns its index."""
         index = self._new_draft(message, message.text("name"), parent)
         draft = self._drafts[index]
-        for initializer in message.messages("initializer", TENSOR):
-            name = initializer.text("name")
-            draft.tensors[name] = self._tensors.dense(initializer, name)
+        for tensor in self._tensors.weights(message, "initializer"):
+            draft.tensors[tensor.name] = tensor
         for initializer in message.messages("sparse_initializer", SPARSE_TENSOR):
             values = initializer.message("values", TENSOR)
             name = "" if values is None else values.text("name")
@@ -267,15 +267,30 @@ class _ModelBuilder:
             raise message.error(f"bodies and functions nest deeper than {NESTING_LIMIT}")
         draft = self._drafts[index]
         for position, fields in enumerate(message.short_messages("node")):
-            parts = None if fields is None else self._plain_parts(fields)
-            if parts is None:
-                node = message.message_at("node", NODE, position)
-                parts = self._parts(node, index, bindings)
-            draft.nodes.append(self._node(parts, index, types))
+            read = partial(message.message_at, "node", NODE, position)
+            parts = None if fields is None else self._plain_parts(fields, read, index, bindings)
+            draft.nodes.append(
+                self._node(parts or self._parts(read(), index, bindings), index, types)
+            )
         self._nesting -= 1
 
-    def _plain_parts(self, fields: list[tuple[int, bytes]]) -> _NodeParts | None:
-        """What a node is made of, if its attributes are numbers and texts; else None."""
+    def _plain_parts(
+        self,
+        fields: list[tuple[int, bytes]],
+        read: Callable[[], Message],
+        index: int,
+        bindings: Bindings,
+    ) -> _NodeParts | None:
+        """What a node is made of; None without a kind.
+
+        Args:
+            fields: of the node.
+            read: the node as a message, for attributes that are more than numbers and texts.
+            index: of the graph.
+            bindings: values of the attributes of the function that is being made.
+        """
+        attribute = 0
+        message: Message | None = None
         texts = {_NAME: "", _KIND: "", _DOMAIN: "", _OVERLOAD: ""}
         inputs: list[str] = []
         outputs: list[str] = []
@@ -287,9 +302,13 @@ class _ModelBuilder:
                 outputs.append(str(data, "utf-8", "backslashreplace"))
             elif number == _ATTRIBUTE:
                 known = plain_attribute(data)
-                if known is None:
-                    return None
-                attributes[known[0]] = known[1]
+                if known is not None:
+                    attributes[known[0]] = known[1]
+                else:
+                    message = message or read()
+                    other = message.message_at("attribute", ATTRIBUTE, attribute)
+                    attributes.update(self._attribute(other, index, bindings))
+                attribute += 1
             elif number in texts:
                 texts[number] = str(data, "utf-8", "backslashreplace")
         if not texts[_KIND]:
@@ -415,6 +434,11 @@ class _ModelBuilder:
         if kind not in PART_SCHEMAS:
             raise message.error(f"the attribute {name!r} has no value")
         plural = kind.endswith("s")
+        if kind in ("t", "tensors"):
+            for position, tensor in enumerate(self._tensors.weights(message, kind)):
+                own = tensor if tensor.name else replace(tensor, name=name)
+                yield (f"{name}[{position}]" if plural else name), own
+            return
         for position, part in enumerate(message.messages(kind, PART_SCHEMAS[kind])):
             value = self._part(part, kind, name, index, bindings)
             yield (f"{name}[{position}]" if plural else name), value
@@ -423,8 +447,6 @@ class _ModelBuilder:
         self, message: Message, kind: str, name: str, index: int | None, bindings: Bindings
     ) -> AttributeValue:
         """The value of an attribute that is a message."""
-        if kind in ("t", "tensors"):
-            return self._tensors.dense(message, message.text("name") or name)
         if kind in ("g", "graphs"):
             return GraphReference(self._add_graph(message, index, bindings))
         if kind in ("sparse_tensor", "sparse_tensors"):
