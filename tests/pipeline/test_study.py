@@ -398,6 +398,13 @@ def test_inspect_tells_composition_precision_values_and_every_layer(apps: Path) 
     assert f"{apps / 'good.apk'}!/assets/net.param" in printed
 
 
+def test_a_line_break_in_a_name_does_not_break_a_row(tmp_path: Path) -> None:
+    (tmp_path / "two\nlines.onnx").write_bytes(b"?")
+    lines = _run("inspect", tmp_path / "two\nlines.onnx").stdout.splitlines()
+    assert len(lines) == 2
+    assert "two\\nlines.onnx" in lines[1]
+
+
 def test_inspect_names_what_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "photo").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(90))
     (found,) = api.inspect(tmp_path / "photo")

@@ -61,6 +61,7 @@ from gaugenn.graph import (
     Model,
     Node,
     Tensor,
+    check_nodes,
 )
 
 MODEL = Schema(
@@ -279,6 +280,7 @@ class _ModelBuilder:
         if self._nesting > NESTING_LIMIT:
             raise message.error(f"bodies and functions nest deeper than {NESTING_LIMIT}")
         draft = self._drafts[index]
+        check_nodes(message.count("node"))
         for position, fields in enumerate(message.short_messages("node")):
             read = partial(message.message_at, "node", NODE, position)
             parts = None if fields is None else self._plain_parts(fields, read, index, bindings)
