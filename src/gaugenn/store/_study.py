@@ -218,7 +218,20 @@ class Study:
                 self._shut_in(connection)
                 yield connection
         except duckdb.Error as error:
-            raise StoreError(f"{self.path} cannot be read: {error}") from error
+            raise StoreError(self._problem(error)) from error
+
+    def _problem(self, error: duckdb.Error) -> str:
+        """What DuckDB could not do, in one line without its statement, and what helps."""
+        text, _, _ = str(error).partition("\n\nLINE ")
+        problem = f"{self.path} cannot be read: {' '.join(text.split())}"
+        for table in TABLES.values():
+            for part in self._parts(table):
+                if str(part.resolve()) in text:
+                    return (
+                        f"{problem}. Move that file away and repeat the commands that filled the "
+                        "study: what it held is made again, the rest stays"
+                    )
+        return problem
 
     def _shut_in(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Lets statements reach the study's own files only: no other file, no network, no extension."""
