@@ -135,9 +135,9 @@ def test_an_engine_is_asked_what_it_offers(capsys: pytest.CaptureFixture[str]) -
 
 
 def test_every_command_has_help_without_marks_of_the_source() -> None:
-    context = click.Context(cli.command)
-    for name in cli.command.list_commands(context):
-        found = cli.command.get_command(context, name)
+    context = click.Context(cli.cli)
+    for name in cli.cli.list_commands(context):
+        found = cli.cli.get_command(context, name)
         assert found is not None
         text = found.get_help(click.Context(found, parent=context, info_name=name))
         assert name in text
