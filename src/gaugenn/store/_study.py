@@ -26,6 +26,7 @@ from gaugenn.errors import (
 from gaugenn.records import App, ModelRecord, from_plain
 from gaugenn.store._blobs import Blobs
 from gaugenn.store._schema import (
+    DERIVED,
     SCHEMA_VERSION,
     TABLES,
     Record,
@@ -76,6 +77,7 @@ class Study:
                 f"{path} was written with schema version {version}, this gaugenn knows "
                 f"{SCHEMA_VERSION}; upgrade gaugenn to read it"
             )
+        self.schema_version = version
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -123,6 +125,29 @@ class Study:
                 raise UsageError(f"another gaugenn is writing to {self.path}") from None
             self.recover()
             yield
+
+    def renew(self) -> None:
+        """Drops what an older gaugenn concluded from the models, so that it is made anew.
+
+        The models themselves, and all that was measured, stay. Only while nobody else writes, and
+        before the models are read: until they are, the study has none. Stopped in between, it goes on
+        at the next call.
+
+        Raises:
+            StorageFullError: no room.
+        """
+        if self.schema_version == SCHEMA_VERSION:
+            return
+        try:
+            for table in (TABLES[record] for record in TABLES if record in DERIVED):
+                for part in self._parts(table):
+                    part.unlink()
+            marker = self.path / "study.json"
+            told = json.loads(marker.read_text()) | {"schema_version": SCHEMA_VERSION}
+            _write_whole(marker, json.dumps(told, indent=2) + "\n")
+        except OSError as error:
+            raise _storage(error, self.path) from error
+        self.schema_version = SCHEMA_VERSION
 
     def recover(self) -> None:
         """Finishes complete batches and drops incomplete ones. Only while nobody else writes."""
