@@ -256,3 +256,28 @@ def test_two_campaigns_do_not_share_a_device(study: Path, box: Box) -> None:
     with AdbDevice(box.serial), pytest.raises(DeviceError, match="in use by process"):
         api.bench(study, asked(box.serial))
     assert threading.active_count() < 50
+
+
+def test_phone_board_and_this_machine_are_sampled_and_the_rows_are_on_the_launchs_clock(
+    study: Path, box: Box, board: Board
+) -> None:
+    devices = (box.serial, board.name, "host")
+    changes = {"models": ("one.onnx",), "launches": 1, "sustain_s": 2.5, "sample_every_s": 0.2}
+    api.bench(study, asked(*devices, **changes))
+    rows = api.query(
+        study,
+        "SELECT job.device AS device, key, count(*) AS n, min(since_start_s) AS first,"
+        " max(since_start_s) AS last FROM device_states JOIN jobs USING (job_sha256)"
+        " GROUP BY ALL",
+    ).to_pylist()
+    for device in devices:
+        found = {row["key"]: row for row in rows if row["device"] == device}
+        wanted = {"load_average", "cpu_busy_s", "memory_available_bytes", "process_cpu_s"}
+        assert wanted <= found.keys(), device
+        assert found["load_average"]["n"] >= 3
+        assert -5 < found["load_average"]["first"] < 1 < found["load_average"]["last"] < 30
+    phone = {row["key"] for row in rows if row["device"] == box.serial}
+    # The thermal service's own words, once every ten seconds, and the kernel's zone in each sample.
+    assert {"temperature_c", "thermal_status", "core_frequency_upper_limit_hz"} <= phone
+    (periods,) = api.query(study, "SELECT DISTINCT sampled_every_s AS s FROM runs").to_pylist()
+    assert periods == {"s": 0.2}

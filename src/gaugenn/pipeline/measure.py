@@ -12,6 +12,7 @@ from gaugenn.bench.devices import campaign_device, device_programs, recover, rem
 from gaugenn.bench.launch import LocalFile
 from gaugenn.bench.plan import CONTROL_MODEL
 from gaugenn.bench.settings import BenchSettings
+from gaugenn.bench.thermal import Gate
 from gaugenn.devices import Device
 from gaugenn.errors import DeviceError, UsageError
 from gaugenn.pipeline import Watcher
@@ -19,7 +20,7 @@ from gaugenn.pipeline._failures import as_failure
 from gaugenn.pipeline.metering import Metering
 from gaugenn.pipeline.request import Request, devices_asked, model_names, requested
 from gaugenn.power import open_meter
-from gaugenn.records import Environment, Failure, JobRecord, PageCache, Run, RunStatus
+from gaugenn.records import DeviceSample, Environment, Failure, JobRecord, PageCache, Run, RunStatus
 from gaugenn.store import Study
 
 
@@ -138,6 +139,9 @@ class _Campaign:
         self._metering = metering
         self._jobs = [r for r in request.jobs if r.job.device == environment.device]
         self.remote = remote_of(device)
+        rule = settings.thermal_rule()
+        self._gate = None if rule is None else Gate(rule)
+        self._samples: list[DeviceSample] = []
         self._stopped = False
 
     def stop(self) -> None:
@@ -211,13 +215,17 @@ class _Campaign:
             seed=self._settings.seed,
             budget_s=self._settings.budget_s,
             progress=catch_up,
+            gate=self._gate,
+            around=self._settings.around(),
+            samples=self._samples.extend,
         ):
             measured = [] if self._metering is None else self._metering.end(runs[0])
             told += 1
             job = by_digest[runs[0].job_sha256]
             name = names.get(job.model_sha256, job.model_sha256[:12])
             with guard:
-                study.write([*measured, *runs])
+                study.write([*measured, *self._samples, *runs])
+                self._samples.clear()
                 self._watcher.step("bench", f"{job.engine}  {name}", _remark(runs[0]))
             keeping = None if self.remote is None else self.remote.keeping
             if keeping is not None and runs[0].status is not RunStatus.LOST:
