@@ -170,9 +170,7 @@ def _sync(
     if first is None or last is None:
         return None, "no_sync: the device made no markers"
     try:
-        found, reason = align(
-            trace, (first[0], last[0]), bursts_s=first[1], last_bursts_s=last[1]
-        )
+        found, reason = align(trace, (first[0], last[0]), bursts_s=first[1], last_bursts_s=last[1])
     except GaugennError as error:
         return None, f"no_sync: {error}"
     if found is None:
@@ -201,9 +199,7 @@ def _marker(run: Run, name: str) -> tuple[float, tuple[tuple[float, float], ...]
     )
 
 
-def _idle(
-    run: Run, record: TraceRecord, sync: Sync | None
-) -> tuple[Window | None, Window | None]:
+def _idle(run: Run, record: TraceRecord, sync: Sync | None) -> tuple[Window | None, Window | None]:
     """Idle stretches on the trace's clock: stamped there, or by the device."""
     ends = [
         (record.idle_before_begin_s, record.idle_before_end_s),

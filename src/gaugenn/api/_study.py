@@ -151,7 +151,8 @@ def bench(
         build_zoo: whether to build them before, where they are not.
         workers: processes for reading; all cores by default.
         watcher: is told how it goes.
-        meters: names of meters that measure each launch on the host; see docs/energy.md.
+        meters: names of meters that measure each launch, as `METER` or `METER@DEVICE`; see
+            docs/energy.md.
         idle_s: of idle power before and after each launch, where there are meters.
 
     Raises:

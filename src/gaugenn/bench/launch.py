@@ -144,7 +144,8 @@ def _run(
     job, output = record.job, attempt.output
     variables = {} if output is None else output.variables
     around, surroundings, boottime = attempt.around, attempt.surroundings, attempt.boottime
-    bench.samples(surroundings.rows(record.job_sha256, number_of_launch))
+    if attempt.status is not RunStatus.LOST:  # it is made again under the same number
+        bench.samples(surroundings.rows(record.job_sha256, number_of_launch))
     return Run(
         job_sha256=record.job_sha256,
         launch=number_of_launch,

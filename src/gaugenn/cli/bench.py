@@ -32,8 +32,9 @@ from gaugenn.errors import UsageError
 @click.option(
     *("--meter", "meters"),
     multiple=True,
-    metavar="NAME[:KEY=VALUE,...]",
-    help="Measure power during each launch with this meter; can be repeated. See docs/energy.md.",
+    metavar="NAME[:KEY=VALUE,...][@DEVICE]",
+    help="Measure power during each launch with this meter; can be repeated: two meters are compared. "
+    "With several devices, say which. See docs/energy.md.",
 )
 @click.option(
     *("--idle", "idle_s"),
