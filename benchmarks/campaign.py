@@ -3,9 +3,9 @@
 The phone is Debian's adbd in namespaces of its own behind a gate that can lose links, the board a real
 sshd (both as in `tests/devices`, unpacked and installed by `scripts/test`), and each has a meter that
 replays a recording of known power. Two engines run their models on all three. A fault comes whenever
-the campaign has got on by a launch since the last one: the phone's link is cut, its daemon killed, the adb
-server killed, the board's sessions killed, or gaugenn itself is killed (SIGKILL) and started again with
-the same command. Afterwards the same campaign runs undisturbed.
+the campaign has got on by a launch since the last one: the phone's link is cut, its daemon killed, the
+adb server killed, the board's sessions killed, or gaugenn itself is killed (SIGKILL) and started again
+with the same command. Afterwards the same campaign runs undisturbed.
 
 Bars: every launch is there once, with its trace and its energy, nothing is left running or set on a
 device, and every result agrees with that of the undisturbed campaign within their intervals.
