@@ -267,8 +267,8 @@ def test_phone_board_and_this_machine_are_sampled_and_the_rows_are_on_the_launch
     study: Path, box: Box, board: Board
 ) -> None:
     devices = (box.serial, board.name, "host")
-    changes = {"models": ("one.onnx",), "launches": 1, "sustain_s": 2.5, "sample_every_s": 0.2}
-    api.bench(study, asked(*devices, **changes))
+    changes = {"models": ("one.onnx",), "launches": 1, "sustain_s": 2.5, "rate_per_s": 20.0}
+    api.bench(study, asked(*devices, **changes, sample_every_s=0.2))
     rows = api.query(
         study,
         "SELECT job.device AS device, key, count(*) AS n, min(since_start_s) AS first,"
@@ -304,7 +304,7 @@ def test_meters_of_a_phone_are_read_through_it_and_its_idle_stretches_are_its_ow
         path = box.folder / "sys/class" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"{text}\n")
-    settings = asked(box.serial, models=("one.onnx",), launches=1, sustain_s=3.0)
+    settings = asked(box.serial, models=("one.onnx",), launches=1, sustain_s=3.0, rate_per_s=20.0)
     api.bench(study, settings, meters=["fuel_gauge:rate=4", "hwmon:rate=4"], idle_s=0.5)
     rows = api.query(
         study, "SELECT * FROM energies WHERE phase = 'steady' ORDER BY source"
@@ -382,7 +382,12 @@ def test_a_meter_with_a_clock_of_its_own_is_joined_by_markers_that_the_phone_mak
     monkeypatch.setattr(metering, "meter_kind", lambda _: OwnClock)
     monkeypatch.setattr(measure, "open_meter", lambda *_: OwnClock(MeterOptions("m", {}), None))
     settings = asked(
-        box.serial, models=("one.onnx",), launches=1, sustain_s=2.0, untethered=untethered
+        box.serial,
+        models=("one.onnx",),
+        launches=1,
+        sustain_s=2.0,
+        rate_per_s=20.0,
+        untethered=untethered,
     )
     api.bench(study, settings, meters=["monsoon"], idle_s=0.5)
     (row,) = api.query(study, "SELECT * FROM energies WHERE phase = 'steady'").to_pylist()

@@ -44,6 +44,16 @@ from gaugenn.errors import UsageError
     metavar="TIME",
     help="With --meter: how long idle power is measured before and after each launch.",
 )
+@click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="Measure each device on the machine of a Ray cluster that announces it: auto, HOST:PORT.",
+)
+@click.option(
+    "--shared",
+    metavar="ADDRESS",
+    help="With --ray: where models and rows pass, a folder or s3://BUCKET/PREFIX; DIR by default.",
+)
 @benching
 @printing
 def command(
@@ -54,6 +64,8 @@ def command(
     dry_run: bool,
     meters: tuple[str, ...],
     idle_s: float,
+    ray: str | None,
+    shared: str | None,
     install_engines: bool,
     as_json: bool,
     quiet: bool,
@@ -71,7 +83,8 @@ def command(
     if dry_run:
         _foresee(api.foresee(folder, settings), output)
         return
-    prepare_engines(settings, install_engines, output)
+    if ray is None:
+        prepare_engines(settings, install_engines, output)
     with output.watcher() as watcher:
         result = api.bench(
             folder,
@@ -81,6 +94,8 @@ def command(
             watcher=watcher,
             meters=meters,
             idle_s=idle_s,
+            ray=ray,
+            shared=shared,
         )
     print_loads(result.study, settings, output)
     print_summary(result, output)
