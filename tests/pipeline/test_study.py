@@ -479,13 +479,20 @@ def test_damaged_tables_and_journals_are_store_errors(apps: Path, tmp_path: Path
     assert "COMMIT.json cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
     shutil.rmtree(batch)
-    for part in (folder / "tables" / "models").iterdir():
+    held = _ask(folder, "SELECT model_sha256, macs FROM models ORDER BY 1")
+    parts = list((folder / "tables" / "models").iterdir())
+    for part in parts:
         os.truncate(part, 100)
     for command in (("scan", apps, "--out", folder), ("query", folder, "SELECT 1 FROM models")):
         done = _run(*command)
         assert done.returncode == 1
-        assert "cannot be read" in done.stderr
+        assert f"{parts[0].name}'. Move that file away" in done.stderr
+        assert "LINE" not in done.stderr
         assert "Traceback" not in done.stderr
+    for part in parts:
+        part.rename(tmp_path / part.name)
+    assert _run("scan", apps / "good.apk", "--out", folder).returncode == 0
+    assert _ask(folder, "SELECT model_sha256, macs FROM models ORDER BY 1") == held
 
 
 def test_a_blob_without_room_ends_the_scan_and_is_no_failure_of_its_package(

@@ -14,6 +14,7 @@ from gaugenn.records import (
     AppFile,
     AppRef,
     Crawl,
+    DeviceSample,
     Download,
     Environment,
     Evidence,
@@ -48,6 +49,7 @@ Record = (
     | JobRecord
     | Run
     | TraceRecord
+    | DeviceSample
     | Environment
     | Failure
     | ZooBuild
@@ -67,6 +69,7 @@ TABLES: Mapping[type[Record], str] = {
     Environment: "environments",
     JobRecord: "jobs",
     TraceRecord: "traces",
+    DeviceSample: "device_samples",
     Run: "runs",
     OperatorTiming: "operator_timings",
     Failure: "failures",
