@@ -19,11 +19,13 @@ import pytest
 from tests.pipeline import packages
 
 from gaugenn import api
-from gaugenn.errors import LimitError, StorageFullError
+from gaugenn.analysis.snapshots import Change
+from gaugenn.errors import LimitError, StorageFullError, StoreError
 from gaugenn.execute import Outcome
 from gaugenn.execute.local import LocalPool
 from gaugenn.pipeline import inspect as inspecting
 from gaugenn.pipeline._failures import as_failure
+from gaugenn.records import ModelRecord
 from gaugenn.store import Study
 
 T = TypeVar("T")
@@ -396,6 +398,22 @@ def test_inspect_tells_composition_precision_values_and_every_layer(apps: Path) 
     printed = _run("inspect", "--layers", apps / "lone.onnx", apps / "good.apk").stdout
     assert printed.count("node") > 3
     assert f"{apps / 'good.apk'}!/assets/net.param" in printed
+
+
+def test_a_study_of_the_version_before_has_its_models_read_again(
+    apps: Path, tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        api.scan([apps / "lone.onnx"], folder, workers=1)
+    before = Study(old).rows(ModelRecord)
+    marker = old / "study.json"
+    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"schema_version": 1}))
+    with pytest.raises(StoreError, match=r"schema version 1.*makes them anew"):
+        api.diff(old, new)
+    api.scan([apps / "lone.onnx"], old, workers=1)
+    assert Study(old).rows(ModelRecord) == before
+    assert not any(each.change is not Change.KEPT for each in api.diff(old, new).models)
 
 
 def test_a_line_break_in_a_name_does_not_break_a_row(tmp_path: Path) -> None:
