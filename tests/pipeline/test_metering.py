@@ -40,8 +40,11 @@ def test_a_measured_launch_has_a_trace_and_the_energy_of_each_phase(study: Path)
         assert row["power_w"] == pytest.approx(2.0)
         assert row["gross_j"] == pytest.approx(2.0 * row["duration_s"])  # type: ignore[operator]
         assert row["net_reason"] == "idle_not_measured"
-    ((samples,),) = [tuple(r.values()) for r in asked(study, "SELECT count(*) FROM samples")]
-    assert samples == next(r["inferences"] for r in phases if r["phase"] == "steady")
+    (told,) = asked(
+        study,
+        "SELECT len(timings.steady_s) * timings.inferences_per_sample AS inferences FROM runs",
+    )
+    assert told["inferences"] == next(r["inferences"] for r in phases if r["phase"] == "steady")
     blob = Study(study).blobs.path(str(trace["blob_sha256"]))
     with duckdb.connect() as connection:
         found = connection.execute("SELECT max(watts) FROM read_parquet(?)", [str(blob)])

@@ -312,6 +312,8 @@ class Timings:
     """Monotonic clock of the device at the zero of the launch's clock."""
     clock_boottime_s: float | None = None
     """Clock of the device that also counts sleep (`CLOCK_BOOTTIME`) at the same moment."""
+    inputs: tuple[InputShape, ...] = ()
+    """What the library was fed; empty where that is not known."""
     aggregate: Aggregate | None = None
     """Stands in for `steady_s`, which is empty then, where a tool keeps its samples to itself."""
 
