@@ -24,7 +24,7 @@ from gaugenn.api._engines import (
     engines_offers,
     engines_remove,
 )
-from gaugenn.api._export import export, exports, frame
+from gaugenn.api._export import export, exports, frame, perfetto
 from gaugenn.api._import import import_forms, import_logs
 from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
@@ -121,6 +121,7 @@ __all__ = [
     "import_logs",
     "inspect",
     "oracle",
+    "perfetto",
     "profile",
     "query",
     "rate_launches",
