@@ -1,6 +1,6 @@
 """The study's tables and views, with what only Python can derive from them beside."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 
@@ -12,7 +12,7 @@ from gaugenn.analysis.launch_energy import PhaseEnergy, phase_energies
 from gaugenn.analysis.loads import rate_launches, side_by_side, sustained_launches
 from gaugenn.analysis.verdict import verdicts
 from gaugenn.records import Environment, JobRecord, ModelRecord, Run, TraceRecord
-from gaugenn.store import Study, read_trace
+from gaugenn.store import Study, read_rows, read_trace
 
 Schema = Mapping[str, pa.DataType]
 
@@ -73,36 +73,67 @@ _ENERGIES: Schema = {
 }
 
 
+RELATIONS: Mapping[str, Schema] = {
+    "verdicts": _VERDICTS,
+    "sustained_launches": _SUSTAINED,
+    "rate_launches": _RATES,
+    "side_by_side": _BESIDE,
+    "energies": _ENERGIES,
+}
+"""The relations that `connect` adds, with their columns."""
+
+
 @contextmanager
-def connect(study: Study) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(
+    study: Study, derived: Collection[str] = tuple(RELATIONS), memory_bytes: int | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """`Study.connect` with more relations, all keyed by `job_sha256`.
 
     `verdicts`, what special loads show (`sustained_launches`, `rate_launches`, `side_by_side`), and
     `energies`: a phase of a launch on a rail.
+
+    Args:
+        study: to read.
+        derived: which of them; the others are not there. Only what is asked for is computed, and
+            energies are dear: they read every trace.
+        memory_bytes: see `Study.connect`.
     """
-    records, runs = study.rows(JobRecord), study.rows(Run)
-    energies = phase_energies(runs, study.rows(TraceRecord), partial(read_trace, study.blobs))
-    judged = verdicts(records, runs, study.rows(Environment), study.rows(ModelRecord))
-    with study.connect() as connection:
+    with study.connect(memory_bytes) as connection:
+        records = read_rows(connection, JobRecord) if derived else []
+        runs = read_rows(connection, Run) if derived else []
         names: dict[str, str] = dict(
             connection.execute("SELECT model_sha256, name FROM model_names").fetchall()
         )
-        relations: dict[str, tuple[Schema, Rows]] = {
-            "verdicts": (
-                _VERDICTS,
-                [
-                    {"job_sha256": job, "validity": v.validity.value, "reasons": list(v.reasons)}
-                    for job, v in judged.items()
-                ],
-            ),
-            "sustained_launches": (_SUSTAINED, _sustained(records, runs, names)),
-            "rate_launches": (_RATES, _rates(records, runs, names)),
-            "side_by_side": (_BESIDE, _beside(records, runs, names)),
-            "energies": (_ENERGIES, [_energy(found) for found in energies]),
+        ways: dict[str, Callable[[], Rows]] = {
+            "verdicts": lambda: _judged(connection, records, runs),
+            "sustained_launches": lambda: _sustained(records, runs, names),
+            "rate_launches": lambda: _rates(records, runs, names),
+            "side_by_side": lambda: _beside(records, runs, names),
+            "energies": lambda: _energies(study, connection, runs),
         }
-        for name, (schema, rows) in relations.items():
-            connection.register(name, pa.Table.from_pylist(rows, schema=pa.schema(schema)))
+        for name in RELATIONS:
+            if name in derived:
+                schema = pa.schema(RELATIONS[name])
+                connection.register(name, pa.Table.from_pylist(ways[name](), schema=schema))
         yield connection
+
+
+def _judged(
+    connection: duckdb.DuckDBPyConnection, records: Sequence[JobRecord], runs: Sequence[Run]
+) -> Rows:
+    environments = read_rows(connection, Environment)
+    found = verdicts(records, runs, environments, read_rows(connection, ModelRecord))
+    return [
+        {"job_sha256": job, "validity": v.validity.value, "reasons": list(v.reasons)}
+        for job, v in found.items()
+    ]
+
+
+def _energies(study: Study, connection: duckdb.DuckDBPyConnection, runs: Sequence[Run]) -> Rows:
+    traces = read_rows(connection, TraceRecord)
+    return [
+        _energy(found) for found in phase_energies(runs, traces, partial(read_trace, study.blobs))
+    ]
 
 
 def _sustained(records: Sequence[JobRecord], runs: Sequence[Run], names: Mapping[str, str]) -> Rows:

@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, TypeVar
@@ -204,16 +204,23 @@ class Study:
             raise StoreError(f"{self.path} cannot be read: {error}") from error
 
     @contextlib.contextmanager
-    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def connect(self, memory_bytes: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
         """An in-memory DuckDB connection with a view for every table and derived view.
 
         The views read the parts that exist now. Statements reach no file outside the tables.
 
+        Args:
+            memory_bytes: the most that statements may use, with nothing moved to disk; DuckDB's own
+                limit where None.
+
         Raises:
             StoreError: a part that was damaged, or anything else that DuckDB cannot do.
         """
+        limits: dict[str, str | bool | int | float | list[str]] = {}
+        if memory_bytes is not None:
+            limits = {"memory_limit": f"{memory_bytes}B", "temp_directory": ""}
         try:
-            with duckdb.connect() as connection:
+            with duckdb.connect(config=limits) as connection:
                 self._add_views(connection)
                 self._shut_in(connection)
                 yield connection
@@ -253,15 +260,14 @@ class Study:
         Raises:
             StoreError: rows that do not fit the record, as from a study that was tampered with.
         """
-        table = table_name(record)
         with self.connect() as connection:
-            cursor = connection.execute(f'SELECT * FROM "{table}"')
-            names = [column[0] for column in cursor.description or ()]
-            found = cursor.fetchall()
-        try:
-            return [from_plain(record, dict(zip(names, row, strict=True)), table) for row in found]
-        except FormatError as error:
-            raise StoreError(f"{self.path}: {error}") from error
+            return read_rows(connection, record)
+
+    def parts(self) -> tuple[str, ...]:
+        """Names of all parts: what `connect` reads now. Another answer means other rows."""
+        return tuple(
+            f"{table}/{part.name}" for table in TABLES.values() for part in self._parts(table)
+        )
 
     def _parts(self, table: str) -> list[Path]:
         return sorted((self.path / "tables" / table).glob("*.parquet"))
@@ -302,6 +308,35 @@ class Study:
         except OSError as error:
             raise _storage(error, self.path) from error
         shutil.rmtree(batch, ignore_errors=True)
+
+
+def read_rows(
+    connection: duckdb.DuckDBPyConnection,
+    record: type[R],
+    condition: str = "true",
+    parameters: Sequence[object] = (),
+) -> list[R]:
+    """Rows of a table (or of the view of its name) as records.
+
+    Args:
+        connection: that `Study.connect` gave.
+        record: the kind of row.
+        condition: SQL over the table's columns; never text of a user.
+        parameters: values for its question marks.
+
+    Raises:
+        StoreError: rows that do not fit the record, as from a study that was tampered with.
+    """
+    table = table_name(record)
+    cursor = connection.execute(f'SELECT * FROM "{table}" WHERE {condition}', list(parameters))
+    names = [column[0] for column in cursor.description or ()]
+    try:
+        return [
+            from_plain(record, dict(zip(names, row, strict=True)), table)
+            for row in cursor.fetchall()
+        ]
+    except FormatError as error:
+        raise StoreError(f"table {table} cannot be read: {error}") from error
 
 
 def _small_neighbours(parts: list[Path]) -> Iterator[list[Path]]:
