@@ -24,6 +24,7 @@ from gaugenn.api._engines import (
     engines_offers,
     engines_remove,
 )
+from gaugenn.api._explorer import EXPLORER_ADDRESS, EXPLORER_PORT, serve
 from gaugenn.api._export import export, exports, frame
 from gaugenn.api._import import import_forms, import_logs
 from gaugenn.api._libraries import History, Release, history, oracle, profile
@@ -69,6 +70,8 @@ from gaugenn.sources import AppQuery
 __all__ = [
     "COMPARISON_THRESHOLD",
     "DEFAULT_BATTERY",
+    "EXPLORER_ADDRESS",
+    "EXPLORER_PORT",
     "ZOO_SIZE_GB",
     "AppQuery",
     "Battery",
@@ -127,6 +130,7 @@ __all__ = [
     "report_figure",
     "scan",
     "scenarios",
+    "serve",
     "side_by_side",
     "sources_list",
     "study",

@@ -123,7 +123,7 @@ def render(study: Study) -> str:
     ]
     charts = {item.name: item.chart for _, item in items if item.chart is not None}
     themes = {"light": theme(dark=False), "dark": theme(dark=True)}
-    library, script, style = _library(), _resource("_page.js"), _resource("_page.css")
+    library, script, style = page_library(), _resource("_page.js"), _resource("_page.css")
     return _template().render(
         name=study_name(study),
         version=__version__,
@@ -161,7 +161,7 @@ def _item(
 
 
 @cache
-def _library() -> str:
+def page_library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, from the vl-convert package; about 0.9 MB."""
     bundle = vl_convert.javascript_bundle("globalThis.vegaEmbed = vegaEmbed;")
     return f"(() => {{{bundle}\n}})();".replace("</script", "<\\/script")

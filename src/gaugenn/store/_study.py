@@ -232,6 +232,7 @@ class Study:
         folder = str(self.path.resolve()).replace("'", "''")
         connection.execute(f"SET allowed_directories = ['{folder}/tables/']")
         connection.execute("SET enable_external_access = false")
+        connection.execute("SET enable_progress_bar = false")  # it would go into a command's output
         connection.execute("SET lock_configuration = true")
 
     def _add_views(self, connection: duckdb.DuckDBPyConnection) -> None:
