@@ -37,7 +37,7 @@ def test_apps_are_found_and_narrowed(client: TestClient, query: str, found: set[
 @pytest.mark.parametrize(
     ("query", "found"),
     [
-        ("q=mobilenet_v2", {"mobilenet_v2.tflite", "mobilenet_v2_int8.tflite", "pets.tflite"}),
+        ("q=mobilenet-v2+pets", {"pets.tflite"}),
         ("q=org.example.keyboard", {"encoder.onnx", "keyword.onnx"}),
         ("q=yolo&format=ncnn", {"yolo.param", "liveness.param"}),
         (f"q={synthetic.model('encoder.onnx').sha256[:16]}", {"encoder.onnx"}),

@@ -28,6 +28,7 @@ from gaugenn.api._explorer import EXPLORER_ADDRESS, EXPLORER_PORT, serve
 from gaugenn.api._export import export, exports, frame
 from gaugenn.api._import import import_forms, import_logs
 from gaugenn.api._libraries import History, Release, history, oracle, profile
+from gaugenn.api._notebook import Figure, Study
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
 from gaugenn.api._scenarios import DEFAULT_BATTERY, scenarios
 from gaugenn.api._sources import SourceInfo, crawl, sources_list
@@ -84,6 +85,7 @@ __all__ = [
     "DeviceInfo",
     "EngineInfo",
     "Experiment",
+    "Figure",
     "Forecast",
     "History",
     "ImportedLog",
@@ -96,6 +98,7 @@ __all__ = [
     "SideBySide",
     "SnapshotDiff",
     "SourceInfo",
+    "Study",
     "StudyResult",
     "SustainedLaunch",
     "ZooModel",

@@ -15,6 +15,9 @@ from gaugenn.store import Study
 
 T = TypeVar("T")
 
+_SETTINGS = {"threads": "1"}
+"""A page asks for little: sharing the work out would take longer than doing it."""
+
 
 class Reader:
     """What a page reads: one state of the study.
@@ -91,7 +94,7 @@ class Database:
             self._open.close()
         self._open, self._reader = None, None
         with ExitStack() as stack:
-            connection = stack.enter_context(report.connect(self.study, derived=("verdicts",)))
+            connection = stack.enter_context(report.connect(self.study, ("verdicts",), _SETTINGS))
             for statement in TABLES:
                 connection.execute(statement)
             self._open = stack.pop_all()

@@ -6,17 +6,8 @@ from gaugenn.explorer._contract import address
 from gaugenn.explorer._database import Reader
 from gaugenn.report import _text
 from gaugenn.report._frame import Frame
-from gaugenn.report._results import (
-    SETTING,
-    milliseconds_column,
-    with_estimate,
-)
+from gaugenn.report._results import milliseconds_column, with_estimate
 from gaugenn.report._table import Column, Table, digests, links, marks, names, numbers
-
-COLUMNS = f"""
-    SELECT r.*, {SETTING} AS setting, sha256(r.device) AS device_key FROM page_experiments r
-"""  # noqa: S608
-"""SQL: experiments, with their setting as text; what follows may narrow and sort `r`."""
 
 MOST = 200
 """Experiments that a page of something else shows."""
@@ -27,7 +18,10 @@ SORT_KEYS = ("model", "setting", "latency_s", "launches_ok", "validity", None, "
 
 def load(reader: Reader, rest: str, parameters: Sequence[object]) -> Frame:
     """Some experiments, the fastest first."""
-    query = f"{COLUMNS} WHERE {rest} ORDER BY r.latency_s NULLS LAST, r.job_sha256"
+    query = (
+        f"SELECT * FROM page_experiments r WHERE {rest}"  # noqa: S608
+        " ORDER BY r.latency_s NULLS LAST, r.job_sha256"
+    )
     return reader.frame(query, parameters, MOST)
 
 

@@ -26,6 +26,8 @@ ROWS = 500
 SECONDS = 10.0
 MEMORY_BYTES = 1 << 30
 """Of DuckDB."""
+_SETTINGS = {"memory_limit": f"{MEMORY_BYTES}B", "temp_directory": ""}
+"""With nothing moved to disk."""
 ADDRESS_SPACE_BYTES = 4 << 30
 """Of the process: DuckDB's memory, the interpreter with its libraries, and what these only reserve."""
 LONGEST_STATEMENT = 20_000
@@ -117,9 +119,7 @@ class _Opened:
             self._connection = None
             if path == self._path and parts == self.parts:
                 derived |= self.derived
-            self._connection = self._stack.enter_context(
-                report.connect(study, derived, MEMORY_BYTES)
-            )
+            self._connection = self._stack.enter_context(report.connect(study, derived, _SETTINGS))
             self._path, self.parts, self.derived = path, parts, derived
         return self._connection
 

@@ -5,6 +5,7 @@ asked for. Pages ask for little and often, so what they list is put into tables 
 """
 
 from gaugenn.analysis.lineage import SMALLEST_LAYER
+from gaugenn.report._results import SETTING
 
 APPS = """
     CREATE TABLE page_apps AS
@@ -16,21 +17,21 @@ APPS = """
     ),
     refused AS (
         SELECT app_sha256, list_sort(list(DISTINCT kind)) AS refused_kinds, count(*) AS refused
-        FROM candidates WHERE kind IN ('encrypted', 'invalid', 'unknown', 'unread')
+        FROM page_refused WHERE kind IN ('encrypted', 'invalid', 'unknown', 'unread')
         GROUP BY app_sha256
     ),
     listed AS (
         SELECT app_sha256, max_by(title, listed_at) AS title,
                max_by(categories[1], listed_at) AS category,
                list_sort(list(DISTINCT snapshot)) AS snapshots
-        FROM provenance GROUP BY app_sha256
+        FROM page_provenance GROUP BY app_sha256
     ),
     uses AS (
         SELECT app_sha256, list_sort(list(DISTINCT name)) AS runtimes
-        FROM findings WHERE category = 'runtime' AND confirmed GROUP BY app_sha256
+        FROM page_findings WHERE category = 'runtime' AND confirmed GROUP BY app_sha256
     ),
     one AS (
-        SELECT DISTINCT ON (app_sha256) * FROM packages WHERE kind != 'none'
+        SELECT DISTINCT ON (app_sha256) * FROM page_packages WHERE kind != 'none'
         ORDER BY app_sha256, path
     )
     SELECT p.app_sha256, p.path, p.kind, p.package, coalesce(p.label, l.title) AS label,
@@ -60,23 +61,37 @@ PLACES = """
 
 NAMES = "CREATE TABLE page_names AS SELECT * FROM model_names"
 
-EXPERIMENTS = """
+COPIES = (
+    *(
+        f"CREATE TABLE page_{name} AS SELECT * FROM {name}"  # noqa: S608
+        for name in ("packages", "provenance", "findings", "evidence", "environments")
+    ),
+    """CREATE TABLE page_model_files AS
+       SELECT DISTINCT ON (model_sha256, name) * FROM model_files
+       ORDER BY model_sha256, name, position""",
+    """CREATE TABLE page_refused AS
+       SELECT * FROM candidates WHERE kind NOT IN ('model', 'package')""",
+)
+"""Views that pages ask for one app or one model, as they are."""
+
+EXPERIMENTS = f"""
     CREATE TABLE page_experiments AS
-    SELECT e.* EXCLUDE (load_s, prepare_s, first_s, notes),
-           coalesce(n.name, left(e.model_sha256, 12)) AS model,
-           exp(list_avg(list_transform(list_filter(e.medians_s, lambda s: s > 0),
+    SELECT r.* EXCLUDE (load_s, prepare_s, first_s, notes),
+           {SETTING} AS setting, sha256(r.device) AS device_key,
+           coalesce(n.name, left(r.model_sha256, 12)) AS model,
+           exp(list_avg(list_transform(list_filter(r.medians_s, lambda s: s > 0),
                                        lambda s: ln(s)))) AS latency_s,
-           CASE WHEN len(coalesce(e.load_s, [])) > 0 THEN list_median(e.load_s) END AS load_s,
-           CASE WHEN len(coalesce(e.prepare_s, [])) > 0 THEN list_median(e.prepare_s) END
+           CASE WHEN len(coalesce(r.load_s, [])) > 0 THEN list_median(r.load_s) END AS load_s,
+           CASE WHEN len(coalesce(r.prepare_s, [])) > 0 THEN list_median(r.prepare_s) END
                AS prepare_s,
-           CASE WHEN len(coalesce(e.first_s, [])) > 0 THEN list_median(e.first_s) END AS first_s,
-           v.validity, coalesce(v.reasons, []) AS reasons, coalesce(e.notes, []) AS notes,
-           lower(concat_ws(' ', n.name, e.model_sha256, e.engine, e.engine_version, e.device,
-                           e.job_sha256)) AS search
-    FROM experiments e
+           CASE WHEN len(coalesce(r.first_s, [])) > 0 THEN list_median(r.first_s) END AS first_s,
+           v.validity, coalesce(v.reasons, []) AS reasons, coalesce(r.notes, []) AS notes,
+           lower(concat_ws(' ', n.name, r.model_sha256, r.engine, r.engine_version, r.device,
+                           r.job_sha256)) AS search
+    FROM experiments r
     LEFT JOIN page_names n USING (model_sha256) LEFT JOIN verdicts v USING (job_sha256)
-    WHERE NOT e.control AND e.companion_of = ''
-"""
+    WHERE NOT r.control AND r.companion_of = ''
+"""  # noqa: S608
 """One row an experiment: a planned job with all its launches."""
 
 MODELS = """
@@ -126,5 +141,5 @@ WEIGHTS = f"""
 """  # noqa: S608
 """One row a weighted layer, for lineage."""
 
-TABLES = (NAMES, READ, PLACES, APPS, EXPERIMENTS, MODELS, WEIGHTS)
+TABLES = (NAMES, *COPIES, READ, PLACES, APPS, EXPERIMENTS, MODELS, WEIGHTS)
 """Statements that make the tables, each from views and from earlier ones."""

@@ -71,7 +71,7 @@ class Apps(Pages):
                 raise HTTPException(404, "The study has no app with that digest.")
             package = reader.value("SELECT package FROM page_apps WHERE app_sha256 = ?", [digest])
             manifest = reader.frame(
-                "SELECT * FROM packages WHERE app_sha256 = ? ORDER BY path", [digest]
+                "SELECT * FROM page_packages WHERE app_sha256 = ? ORDER BY path", [digest]
             )
             return self.page(
                 "app.html.j2",
@@ -173,8 +173,7 @@ def _models(reader: Reader, digest: str) -> Table | None:
 
 def _refused(reader: Reader, digest: str) -> Table | None:
     frame = reader.frame(
-        """SELECT * FROM candidates WHERE app_sha256 = ? AND kind NOT IN ('model', 'package')
-           ORDER BY kind, member""",
+        """SELECT * FROM page_refused WHERE app_sha256 = ? ORDER BY kind, member""",
         [digest],
         _MOST,
     )
@@ -199,7 +198,7 @@ def _two_digits(value: float | None) -> str:
 def _findings(reader: Reader, digest: str) -> Table | None:
     frame = reader.frame(
         """SELECT *, CASE WHEN confirmed THEN 'confirmed' ELSE 'one weak token only' END AS standing
-           FROM findings WHERE app_sha256 = ? ORDER BY confirmed DESC, category, name""",
+           FROM page_findings WHERE app_sha256 = ? ORDER BY confirmed DESC, category, name""",
         [digest],
         _MOST,
     )
@@ -220,7 +219,7 @@ def _evidence(reader: Reader, digest: str) -> Table | None:
     frame = reader.frame(
         """SELECT *, CASE WHEN strong THEN 'strong' ELSE 'weak' END AS strength,
                   CASE defined WHEN true THEN 'shipped' WHEN false THEN 'called only' END AS held
-           FROM evidence WHERE app_sha256 = ? ORDER BY category, name, source, token, member""",
+           FROM page_evidence WHERE app_sha256 = ? ORDER BY category, name, source, token, member""",
         [digest],
         _MOST,
     )
@@ -246,7 +245,7 @@ def _history(reader: Reader, package: object, digest: str) -> Table | None:
     frame = reader.frame(
         """SELECT a.app_sha256, a.version_name, a.version_code, a.size_bytes, s.snapshot,
                   s.source, s.fetched_at, a.models
-           FROM page_apps a LEFT JOIN provenance s USING (app_sha256)
+           FROM page_apps a LEFT JOIN page_provenance s USING (app_sha256)
            WHERE a.package = ?
            ORDER BY s.fetched_at NULLS FIRST, s.snapshot, a.version_code, a.app_sha256""",
         [package],

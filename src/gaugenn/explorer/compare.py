@@ -114,8 +114,13 @@ def _runs(reader: Reader, digests: list[str]) -> Table | None:
 
 def _experiments_of(reader: Reader, jobs: list[str]) -> tuple[Table | None, Table | None]:
     """The experiments, and each over the first that the user marked."""
-    query = f"{_experiments.COLUMNS} WHERE list_contains(?, r.job_sha256)"
-    frame = _chosen(reader, f"{query} ORDER BY r.latency_s NULLS LAST", jobs, "experiments")
+    frame = _chosen(
+        reader,
+        """SELECT * FROM page_experiments WHERE list_contains(?, job_sha256)
+           ORDER BY latency_s NULLS LAST, job_sha256""",
+        jobs,
+        "experiments",
+    )
     models = sorted(set(frame.labels("model_sha256")))
     measured = {e.record.job_sha256: e for e in experiments_of(reader.connection, models)}
     known = [measured[job] for job in jobs if job in measured]

@@ -42,7 +42,7 @@ class Devices(Pages):
                                any_value(operating_system) AS operating_system,
                                any_value(device_kind) AS device_kind,
                                count(DISTINCT environment_sha256) AS environments
-                        FROM environments GROUP BY device) e USING (device)
+                        FROM page_environments GROUP BY device) e USING (device)
                     ORDER BY experiments DESC, device""",  # noqa: S608
                 limit=_MOST,
             )
@@ -97,7 +97,7 @@ def environments(reader: Reader, condition: str, value: object) -> Table | None:
         value: for the question mark.
     """
     frame = reader.frame(
-        f"""SELECT DISTINCT ON (e.environment_sha256) e.* FROM environments e
+        f"""SELECT DISTINCT ON (e.environment_sha256) e.* FROM page_environments e
             WHERE {condition} ORDER BY e.environment_sha256""",  # noqa: S608
         [value],
         _MOST,
@@ -124,7 +124,7 @@ def _readings(reader: Reader, key: str) -> Table | None:
     frame = reader.frame(
         """SELECT DISTINCT r.key AS key, r.instance AS instance,
                   coalesce(r.text, format('{:g}', r.number)) AS value
-           FROM (SELECT unnest(readings) AS r FROM environments WHERE sha256(device) = ?)
+           FROM (SELECT unnest(readings) AS r FROM page_environments WHERE sha256(device) = ?)
            ORDER BY ALL""",
         [key],
         _MOST,

@@ -17,10 +17,9 @@ from gaugenn.report._frame import Frame
 from gaugenn.report._table import Table, digests, names, numbers
 
 _MOST = 500
-_TABLE = f"({_experiments.COLUMNS})"
 
 _LIST = Listing(
-    table=_TABLE,
+    table="page_experiments",
     key="job_sha256",
     filters=(
         of_value("engine", "Library", "engine", "page_experiments"),

@@ -169,8 +169,7 @@ def _facts(found: Frame, record: Frame) -> list[tuple[str, str]]:
 
 def _files(reader: Reader, digest: str) -> Table | None:
     frame = reader.frame(
-        """SELECT DISTINCT ON (name) * FROM model_files WHERE model_sha256 = ?
-           ORDER BY name, position""",
+        """SELECT * FROM page_model_files WHERE model_sha256 = ? ORDER BY name""",
         [digest],
         _MOST,
     )

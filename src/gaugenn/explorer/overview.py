@@ -50,7 +50,7 @@ class Overview(Pages):
                     "(SELECT unnest(snapshots) AS snapshot FROM page_apps)",
                     what="Packages",
                 ),
-                failures=reader.value("SELECT count(*) FROM failures"),
+                failures=reader.summary().failures,
                 failures_link=address(
                     "sql", q="SELECT stage, subject, error, message FROM failures ORDER BY ALL"
                 ),

@@ -121,7 +121,7 @@ class Viewer(Pages):
         """Name, digest and format of the file that holds the graph."""
         with self.database.read() as reader:
             rows = reader.connection.execute(
-                """SELECT name, sha256, format FROM model_files WHERE model_sha256 = ?
+                """SELECT name, sha256, format FROM page_model_files WHERE model_sha256 = ?
                    ORDER BY position, name LIMIT 1""",
                 [digest],
             ).fetchall()
@@ -170,7 +170,7 @@ class Viewer(Pages):
         else:
             with self.database.read() as reader:
                 sha256 = reader.value(
-                    "SELECT sha256 FROM model_files WHERE model_sha256 = ? AND name = ? LIMIT 1",
+                    "SELECT sha256 FROM page_model_files WHERE model_sha256 = ? AND name = ? LIMIT 1",
                     [digest, name],
                 )
         path = None if sha256 is None else self._blob(str(sha256))

@@ -85,7 +85,9 @@ RELATIONS: Mapping[str, Schema] = {
 
 @contextmanager
 def connect(
-    study: Study, derived: Collection[str] = tuple(RELATIONS), memory_bytes: int | None = None
+    study: Study,
+    derived: Collection[str] = tuple(RELATIONS),
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """`Study.connect` with more relations, all keyed by `job_sha256`.
 
@@ -96,9 +98,9 @@ def connect(
         study: to read.
         derived: which of them; the others are not there. Only what is asked for is computed, and
             energies are dear: they read every trace.
-        memory_bytes: see `Study.connect`.
+        settings: see `Study.connect`.
     """
-    with study.connect(memory_bytes) as connection:
+    with study.connect(settings) as connection:
         records = read_rows(connection, JobRecord) if derived else []
         runs = read_rows(connection, Run) if derived else []
         names: dict[str, str] = dict(

@@ -204,23 +204,21 @@ class Study:
             raise StoreError(f"{self.path} cannot be read: {error}") from error
 
     @contextlib.contextmanager
-    def connect(self, memory_bytes: int | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    def connect(
+        self, settings: Mapping[str, str] | None = None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         """An in-memory DuckDB connection with a view for every table and derived view.
 
         The views read the parts that exist now. Statements reach no file outside the tables.
 
         Args:
-            memory_bytes: the most that statements may use, with nothing moved to disk; DuckDB's own
-                limit where None.
+            settings: of DuckDB, such as its `memory_limit` and `threads`; its own where None.
 
         Raises:
             StoreError: a part that was damaged, or anything else that DuckDB cannot do.
         """
-        limits: dict[str, str | bool | int | float | list[str]] = {}
-        if memory_bytes is not None:
-            limits = {"memory_limit": f"{memory_bytes}B", "temp_directory": ""}
         try:
-            with duckdb.connect(config=limits) as connection:
+            with duckdb.connect(config=dict(settings or {})) as connection:
                 self._add_views(connection)
                 self._shut_in(connection)
                 yield connection
@@ -232,7 +230,10 @@ class Study:
         folder = str(self.path.resolve()).replace("'", "''")
         connection.execute(f"SET allowed_directories = ['{folder}/tables/']")
         connection.execute("SET enable_external_access = false")
-        connection.execute("SET enable_progress_bar = false")  # it would go into a command's output
+        with contextlib.suppress(duckdb.InvalidInputException):  # in a notebook without widgets
+            connection.execute(
+                "SET enable_progress_bar = false"
+            )  # else it is in a command's output
         connection.execute("SET lock_configuration = true")
 
     def _add_views(self, connection: duckdb.DuckDBPyConnection) -> None:
