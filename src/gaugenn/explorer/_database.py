@@ -94,7 +94,7 @@ class Database:
             self._open.close()
         self._open, self._reader = None, None
         with ExitStack() as stack:
-            connection = stack.enter_context(report.connect(self.study, ("verdicts",), _SETTINGS))
+            connection = stack.enter_context(report.connect(self.study, _SETTINGS))
             for statement in TABLES:
                 connection.execute(statement)
             self._open = stack.pop_all()

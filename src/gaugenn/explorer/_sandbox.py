@@ -103,24 +103,25 @@ class _Opened:
     """The study that this process has open."""
 
     def __init__(self) -> None:
-        self.parts: tuple[str, ...] = ()
-        self.derived: frozenset[str] = frozenset()
-        self._path: Path | None = None
+        self._key: tuple[Path, tuple[str, ...]] | None = None
         self._stack = ExitStack()
         self._connection: duckdb.DuckDBPyConnection | None = None
 
-    def connection(self, path: Path, derived: frozenset[str]) -> duckdb.DuckDBPyConnection:
-        """A connection that has at least the named derived relations."""
+    def connection(self, path: Path, text: str) -> duckdb.DuckDBPyConnection:
+        """A connection, with what a statement asks for derived already: that is not its fault."""
         study = Study(path)
-        parts = study.parts()
-        fresh = path == self._path and parts == self.parts and derived <= self.derived
-        if self._connection is None or not fresh:
-            self._stack.close()
-            self._connection = None
-            if path == self._path and parts == self.parts:
-                derived |= self.derived
-            self._connection = self._stack.enter_context(report.connect(study, derived, _SETTINGS))
-            self._path, self.parts, self.derived = path, parts, derived
+        key = path, study.parts()
+        if self._connection is None or key != self._key:
+            self.close()
+            self._connection = self._stack.enter_context(report.connect(study, _SETTINGS))
+            self._key = key
+        rows = self._connection.execute(
+            """SELECT view_name FROM duckdb_views() WHERE temporary AND NOT internal
+               AND NOT ends_with(view_name, '_columns') AND contains(lower(?), view_name)""",
+            [text],
+        ).fetchall()
+        for (name,) in rows:
+            self._connection.execute(f'SELECT count(*) FROM "{name}"').fetchall()  # noqa: S608
         return self._connection
 
     def close(self) -> None:
@@ -142,9 +143,7 @@ def answer(question: Question) -> Answer:
     """
     resource.setrlimit(resource.RLIMIT_AS, (ADDRESS_SPACE_BYTES, ADDRESS_SPACE_BYTES))
     text = one_selection(question.sql)
-    # A derived relation is made when its name is in the statement at all.
-    wanted = frozenset(name for name in report.RELATIONS if name in text.lower())
-    connection = _OPENED.connection(question.study, wanted)
+    connection = _OPENED.connection(question.study, text)
     # The line break ends a comment that the statement may end in.
     few = f"SELECT * FROM ({text}\n) LIMIT {ROWS + 1}"  # noqa: S608
     watch = threading.Timer(SECONDS, connection.interrupt)

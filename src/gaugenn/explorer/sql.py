@@ -1,11 +1,9 @@
 """SQL over the study, read only and with limits; and the tables with their columns."""
 
-import pyarrow as pa
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gaugenn import report
 from gaugenn.errors import GaugennError
 from gaugenn.explorer._assets import Assets
 from gaugenn.explorer._contract import Pages
@@ -99,10 +97,4 @@ def _tables(reader: Reader) -> list[tuple[str, list[tuple[str, str]]]]:
     found: dict[str, list[tuple[str, str]]] = {}
     for table, column, kind in rows:
         found.setdefault(str(table), []).append((str(column), str(kind)))
-    for name, schema in report.RELATIONS.items():
-        found[name] = [(column, _kind(kind)) for column, kind in schema.items()]
     return sorted(found.items())
-
-
-def _kind(kind: pa.DataType) -> str:
-    return str(kind).upper()

@@ -4,7 +4,7 @@ Each public module of this folder is one table or figure: a `Figure` (see `_cont
 question it answers, its query, its chart or table and its caption. Adding a file adds it to the page.
 """
 
-from gaugenn.report._connection import RELATIONS, connect
+from gaugenn.report._connection import connect
 from gaugenn.report._contract import Figure, Section
 from gaugenn.report._export import ExportFormat, render_figure
 from gaugenn.report._page import figures, page_library, render, write, write_whole
@@ -12,7 +12,6 @@ from gaugenn.report._snapshots import snapshot
 from gaugenn.report._summary import Summary, summary
 
 __all__ = [
-    "RELATIONS",
     "ExportFormat",
     "Figure",
     "Section",
