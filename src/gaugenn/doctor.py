@@ -48,7 +48,16 @@ def doctor() -> tuple[Check, ...]:
     """Looks at interpreter, disk, formats, engines, zoo, devices and programs."""
     return (
         *(_python(), *_disk(), _formats(), *_engines(), *_vendors(), _zoo()),
-        *(_host(), _conditions(), _simulated(), *_meters(), _ray(), _yaml(), *_programs()),
+        *(
+            _host(),
+            _conditions(),
+            _simulated(),
+            *_meters(),
+            _ray(),
+            _yaml(),
+            _explorer(),
+            *_programs(),
+        ),
     )
 
 
@@ -195,12 +204,25 @@ def _yaml() -> Check:
     return Check(ok=False, name="yaml", found=lacking, remedy="pip install 'gaugenn[yaml]'")
 
 
+def _explorer() -> Check:
+    wanted = ("starlette", "uvicorn", "netron")
+    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
+    if not missing:
+        return Check(ok=True, name="explorer", found="gaugenn serve shows studies in a browser")
+    return Check(
+        ok=False,
+        name="explorer",
+        found=f"{', '.join(missing)} not installed: gaugenn serve cannot show studies",
+        remedy="pip install 'gaugenn[explorer]'",
+    )
+
+
 def _ray() -> Check:
     if importlib.util.find_spec("ray") is not None:
-        return Check(ok=True, name="ray", found="scans can run on a Ray cluster")
+        return Check(ok=True, name="ray", found="scans and campaigns can run on a Ray cluster")
     return Check(
         ok=False,
         name="ray",
-        found="not installed: scans run on this machine only",
+        found="not installed: scans and campaigns run on this machine only",
         remedy="pip install 'gaugenn[ray]'",
     )

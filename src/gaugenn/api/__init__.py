@@ -24,9 +24,11 @@ from gaugenn.api._engines import (
     engines_offers,
     engines_remove,
 )
-from gaugenn.api._export import export, exports, frame
+from gaugenn.api._explorer import EXPLORER_ADDRESS, EXPLORER_PORT, serve
+from gaugenn.api._export import export, exports, frame, perfetto
 from gaugenn.api._import import import_forms, import_logs
 from gaugenn.api._libraries import History, Release, history, oracle, profile
+from gaugenn.api._notebook import Figure, Study
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
 from gaugenn.api._scenarios import DEFAULT_BATTERY, scenarios
 from gaugenn.api._sources import SourceInfo, crawl, sources_list
@@ -54,6 +56,7 @@ from gaugenn.api._zoo import (
 from gaugenn.bench.discovery import DeviceInfo
 from gaugenn.bench.discovery import devices as devices_list
 from gaugenn.bench.discovery import release as device_release
+from gaugenn.bench.discovery import resources as device_resources
 from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
@@ -69,6 +72,8 @@ from gaugenn.sources import AppQuery
 __all__ = [
     "COMPARISON_THRESHOLD",
     "DEFAULT_BATTERY",
+    "EXPLORER_ADDRESS",
+    "EXPLORER_PORT",
     "ZOO_SIZE_GB",
     "AppQuery",
     "Battery",
@@ -81,6 +86,7 @@ __all__ = [
     "DeviceInfo",
     "EngineInfo",
     "Experiment",
+    "Figure",
     "Forecast",
     "History",
     "ImportedLog",
@@ -93,6 +99,7 @@ __all__ = [
     "SideBySide",
     "SnapshotDiff",
     "SourceInfo",
+    "Study",
     "StudyResult",
     "SustainedLaunch",
     "ZooModel",
@@ -100,6 +107,7 @@ __all__ = [
     "compare",
     "crawl",
     "device_release",
+    "device_resources",
     "devices_list",
     "diff",
     "doctor",
@@ -119,6 +127,7 @@ __all__ = [
     "import_logs",
     "inspect",
     "oracle",
+    "perfetto",
     "profile",
     "query",
     "rate_launches",
@@ -127,6 +136,7 @@ __all__ = [
     "report_figure",
     "scan",
     "scenarios",
+    "serve",
     "side_by_side",
     "sources_list",
     "study",

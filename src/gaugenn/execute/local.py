@@ -96,7 +96,7 @@ class LocalPool(Executor):
             return Outcome(item=item, value=None, error=error)
         try:
             succeeded, value = pickle.loads(worker.pipe.recv_bytes())  # noqa: S301 - our own child
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             self._drop(worker)
             error = LimitError(f"the process that worked on it died: {worker.cause()}")
             return Outcome(item=item, value=None, error=error)

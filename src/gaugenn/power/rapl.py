@@ -1,6 +1,6 @@
 """RAPL: counters of energy inside x86 processors, as Linux shows them.
 
-Source: https://www.kernel.org/doc/html/latest/power/powercap/powercap.html
+Source: https://docs.kernel.org/power/powercap/powercap.html
 """
 
 from collections.abc import Sequence
@@ -21,6 +21,8 @@ class Rapl(PollingMeter):
     A counter goes back to 0 at `max_energy_range_uj`; that is made good as long as it is read at least
     once in each turn, which takes a minute at 1 kW.
     """
+
+    host_only = True
 
     def __init__(self, options: MeterOptions, device: Device | None) -> None:
         super().__init__(options, device)

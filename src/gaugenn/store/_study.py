@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, TypeVar
@@ -23,9 +23,10 @@ from gaugenn.errors import (
     UsageError,
     is_storage_full,
 )
-from gaugenn.records import App, ModelRecord, from_plain
+from gaugenn.records import App, ModelRecord, Run, from_plain
 from gaugenn.store._blobs import Blobs
 from gaugenn.store._schema import (
+    DERIVED,
     SCHEMA_VERSION,
     TABLES,
     Record,
@@ -42,6 +43,7 @@ _COMMIT = "COMMIT.json"
 _BATCH_KEYS: Mapping[type[Record], tuple[str, ...]] = {
     App: ("path", "size_bytes", "modified_ns"),
     ModelRecord: ("model_sha256",),
+    Run: ("job_sha256", "launch", "started_at"),
 }
 
 PART_BYTES = 64 << 20
@@ -76,6 +78,7 @@ class Study:
                 f"{path} was written with schema version {version}, this gaugenn knows "
                 f"{SCHEMA_VERSION}; upgrade gaugenn to read it"
             )
+        self.schema_version = version
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -131,6 +134,29 @@ class Study:
             self.recover()
             yield
 
+    def renew(self) -> None:
+        """Drops what an older gaugenn concluded from the models, so that it is made anew.
+
+        The models themselves, and all that was measured, stay. Only while nobody else writes, and
+        before the models are read: until they are, the study has none. Stopped in between, it goes on
+        at the next call.
+
+        Raises:
+            StorageFullError: no room.
+        """
+        if self.schema_version == SCHEMA_VERSION:
+            return
+        try:
+            for table in (TABLES[record] for record in TABLES if record in DERIVED):
+                for part in self._parts(table):
+                    part.unlink()
+            marker = self.path / "study.json"
+            told = json.loads(marker.read_text()) | {"schema_version": SCHEMA_VERSION}
+            _write_whole(marker, json.dumps(told, indent=2) + "\n")
+        except OSError as error:
+            raise _storage(error, self.path) from error
+        self.schema_version = SCHEMA_VERSION
+
     def recover(self) -> None:
         """Finishes complete batches and drops incomplete ones. Only while nobody else writes."""
         journal = self.path / "journal"
@@ -175,7 +201,7 @@ class Study:
         self._apply(batch)
 
     def holds(self, tables: Mapping[str, pa.Table]) -> bool:
-        """Whether a package or a model of a batch is here already, and so the batch."""
+        """Whether a package, a model or a launch of a batch is here already, and so the batch."""
         with self.connect() as connection:
             for record, keys in _BATCH_KEYS.items():
                 rows = tables.get(TABLES[record])
@@ -211,27 +237,49 @@ class Study:
             raise StoreError(f"{self.path} cannot be read: {error}") from error
 
     @contextlib.contextmanager
-    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def connect(
+        self, settings: Mapping[str, str] | None = None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         """An in-memory DuckDB connection with a view for every table and derived view.
 
         The views read the parts that exist now. Statements reach no file outside the tables.
+
+        Args:
+            settings: of DuckDB, such as its `memory_limit` and `threads`; its own where None.
 
         Raises:
             StoreError: a part that was damaged, or anything else that DuckDB cannot do.
         """
         try:
-            with duckdb.connect() as connection:
+            with duckdb.connect(config=dict(settings or {})) as connection:
                 self._add_views(connection)
                 self._shut_in(connection)
                 yield connection
         except duckdb.Error as error:
-            raise StoreError(f"{self.path} cannot be read: {error}") from error
+            raise StoreError(self._problem(error)) from error
+
+    def _problem(self, error: duckdb.Error) -> str:
+        """What DuckDB could not do, in one line without its statement, and what helps."""
+        text, _, _ = str(error).partition("\n\nLINE ")
+        problem = f"{self.path} cannot be read: {' '.join(text.split())}"
+        for table in TABLES.values():
+            for part in self._parts(table):
+                if str(part.resolve()) in text:
+                    return (
+                        f"{problem}. Move that file away and repeat the commands that filled the "
+                        "study: what it held is made again, the rest stays"
+                    )
+        return problem
 
     def _shut_in(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Lets statements reach the study's own files only: no other file, no network, no extension."""
         folder = str(self.path.resolve()).replace("'", "''")
         connection.execute(f"SET allowed_directories = ['{folder}/tables/']")
         connection.execute("SET enable_external_access = false")
+        with contextlib.suppress(duckdb.InvalidInputException):  # in a notebook without widgets
+            connection.execute(
+                "SET enable_progress_bar = false"
+            )  # else it is in a command's output
         connection.execute("SET lock_configuration = true")
 
     def _add_views(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -260,15 +308,14 @@ class Study:
         Raises:
             StoreError: rows that do not fit the record, as from a study that was tampered with.
         """
-        table = table_name(record)
         with self.connect() as connection:
-            cursor = connection.execute(f'SELECT * FROM "{table}"')
-            names = [column[0] for column in cursor.description or ()]
-            found = cursor.fetchall()
-        try:
-            return [from_plain(record, dict(zip(names, row, strict=True)), table) for row in found]
-        except FormatError as error:
-            raise StoreError(f"{self.path}: {error}") from error
+            return read_rows(connection, record)
+
+    def parts(self) -> tuple[str, ...]:
+        """Names of all parts: what `connect` reads now. Another answer means other rows."""
+        return tuple(
+            f"{table}/{part.name}" for table in TABLES.values() for part in self._parts(table)
+        )
 
     def _parts(self, table: str) -> list[Path]:
         return sorted((self.path / "tables" / table).glob("*.parquet"))
@@ -309,6 +356,35 @@ class Study:
         except OSError as error:
             raise _storage(error, self.path) from error
         shutil.rmtree(batch, ignore_errors=True)
+
+
+def read_rows(
+    connection: duckdb.DuckDBPyConnection,
+    record: type[R],
+    condition: str = "true",
+    parameters: Sequence[object] = (),
+) -> list[R]:
+    """Rows of a table (or of the view of its name) as records.
+
+    Args:
+        connection: that `Study.connect` gave.
+        record: the kind of row.
+        condition: SQL over the table's columns; never text of a user.
+        parameters: values for its question marks.
+
+    Raises:
+        StoreError: rows that do not fit the record, as from a study that was tampered with.
+    """
+    table = table_name(record)
+    cursor = connection.execute(f'SELECT * FROM "{table}" WHERE {condition}', list(parameters))
+    names = [column[0] for column in cursor.description or ()]
+    try:
+        return [
+            from_plain(record, dict(zip(names, row, strict=True)), table)
+            for row in cursor.fetchall()
+        ]
+    except FormatError as error:
+        raise StoreError(f"table {table} cannot be read: {error}") from error
 
 
 def _small_neighbours(parts: list[Path]) -> Iterator[list[Path]]:
