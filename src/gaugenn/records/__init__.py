@@ -38,7 +38,7 @@ from gaugenn.records._census import (
     Split,
 )
 from gaugenn.records._energy import Clock, Trace, TraceRecord, Window
-from gaugenn.records._environment import Environment, Reading
+from gaugenn.records._environment import DeviceLabel, Environment, Reading
 from gaugenn.records._models import (
     ElementShare,
     LayerClass,
@@ -55,6 +55,7 @@ from gaugenn.records._plain import (
     model_digest,
     version_key,
 )
+from gaugenn.records._prediction import PredictedLatency
 from gaugenn.records._profile import (
     EngineOffers,
     Offer,
@@ -76,6 +77,7 @@ __all__ = [
     "BuiltFile",
     "Clock",
     "Crawl",
+    "DeviceLabel",
     "Download",
     "ElementShare",
     "EngineOffers",
@@ -103,6 +105,7 @@ __all__ = [
     "PageCache",
     "PhaseStamp",
     "Precision",
+    "PredictedLatency",
     "Processor",
     "Profile",
     "ProfileMethod",

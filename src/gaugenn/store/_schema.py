@@ -14,6 +14,7 @@ from gaugenn.records import (
     AppFile,
     AppRef,
     Crawl,
+    DeviceLabel,
     Download,
     Environment,
     Evidence,
@@ -23,6 +24,7 @@ from gaugenn.records import (
     ModelFile,
     ModelRecord,
     OperatorTiming,
+    PredictedLatency,
     Run,
     TraceRecord,
     ZooBuild,
@@ -48,6 +50,8 @@ Record = (
     | Crawl
     | AppRef
     | Download
+    | DeviceLabel
+    | PredictedLatency
 )
 
 TABLES: Mapping[type[Record], str] = {
@@ -67,6 +71,8 @@ TABLES: Mapping[type[Record], str] = {
     AppRef: "listings",
     Download: "downloads",
     Crawl: "crawls",
+    DeviceLabel: "device_labels",
+    PredictedLatency: "predictions",
 }
 """Table of each record. A batch is made visible in this order: what is counted comes last."""
 
