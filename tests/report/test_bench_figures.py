@@ -317,12 +317,26 @@ def test_choosing_by_prediction_is_judged_against_always_the_same(bench_study: S
     assert (other["right"], other["cost"]) == ("4 of 8", near((1 / plant.NCNN_FAST) ** 0.5))
 
 
+def test_the_headline_counts_experiments_at_a_rate_and_beside_another(bench_study: Study) -> None:
+    found = report.summary(bench_study)
+    assert (found.load_jobs, found.load_jobs_measured) == (2, 2)
+    assert (found.load_launches, found.load_launches_ok) == (2 * plant.LAUNCHES,) * 2
+    assert (
+        "2 of 2 experiments at a fixed rate or beside another model measured; "
+        "10 of 10 launches ran to the end" in found.lines()
+    )
+    measured = next(tile for tile in found.tiles() if tile.label == "experiments measured")
+    assert measured.value == str(len(plant.experiments()) + 3), "the long run and the two loads"
+    assert measured.detail.endswith("2 at a rate or beside another")
+
+
 def test_every_caption_says_n_and_where_there_is_an_interval_which(bench_study: Study) -> None:
+    without = {"reference_models", "operator_oracle", "environments", "sustained"}
     for name, frame in _frames(bench_study.path).items():
         caption = FIGURES[name].caption(frame, report.summary(bench_study))
         assert caption.startswith("n = ")
-        if name not in {"reference_models", "operator_oracle", "environments", "sustained"}:
-            assert "95 %" in caption, name
+        if name not in without:
+            assert ("90 %" if name == "predictions" else "95 %") in caption, name
 
 
 def test_two_settings_of_one_model_have_two_labels(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -107,6 +107,7 @@ def _judged(
         costs.append(libraries[library].measured / best.measured)
     if not costs:
         return None
+    cost = estimate(costs)
     return Selector(
         name=name,
         kind=kind,
@@ -114,7 +115,8 @@ def _judged(
         threads=threads,
         networks=len(costs),
         right=right,
-        cost=estimate(costs),
+        # No choice costs less than the best one.
+        cost=replace(cost, low=None if cost.low is None else max(1.0, cost.low)),
     )
 
 

@@ -34,7 +34,7 @@ from gaugenn.records import LayerClass
 LEVEL = 0.9
 """Of the interval. One of 95 % would need 19 architectures at least, and this one needs 9."""
 FEWEST_ARCHITECTURES = 10
-"""One more than the interval needs, so that one can be left out."""
+"""One more than the interval needs: each law is then judged on what was fitted to nine or more."""
 FEWEST_FOR_TREES = 40
 SEED = 0
 _FOLDS = 10

@@ -90,9 +90,9 @@ class LatencyDistribution(Figure):
             scale=log_scale(latencies),
             axis=log_axis(latencies),
         )
-        order = list(dict.fromkeys(frame.labels("group")))
+        groups = alt.Scale(domain=list(dict.fromkeys(frame.labels("group"))))
         base = alt.Chart(frame.rows.select(columns)).encode(
-            x=x, color=alt.Color("group:N", title=self.grouping, sort=order)
+            x=x, color=alt.Color("group:N", title=self.grouping, scale=groups)
         )
         y = alt.Y(
             "share:Q",
@@ -104,11 +104,11 @@ class LatencyDistribution(Figure):
             y=alt.Y("share_low:Q"), y2="share_high:Q"
         )
         lines = base.mark_line(interpolate="step-after").encode(
-            y=y, strokeDash=alt.StrokeDash("group:N", title=self.grouping, sort=order)
+            y=y, strokeDash=alt.StrokeDash("group:N", title=self.grouping, scale=groups)
         )
         points = base.mark_point(size=28).encode(
             y=y,
-            shape=alt.Shape("group:N", title=self.grouping, sort=order),
+            shape=alt.Shape("group:N", title=self.grouping, scale=groups),
             tooltip=[
                 alt.Tooltip("group:N", title=self.grouping),
                 alt.Tooltip("latency_ms:Q", format=".4~r", title="latency, ms"),

@@ -11,8 +11,6 @@ from gaugenn.report._contract import Chart
 from gaugenn.report._frame import Frame
 from gaugenn.report._table import Column, prepared
 
-_LABEL = 320
-
 
 def ends(found: Sequence[Difference | None], name: str) -> dict[str, list[float | None]]:
     """The columns `NAME`, `NAME_low` and `NAME_high` of ratios; nothing where there is none."""
@@ -53,12 +51,14 @@ def ratio_chart(frame: Frame, name: str, title: str, color: str, color_title: st
     rows = frame.rows.select(list(dict.fromkeys(columns)))
     values = [1.0, *(value for end in ("", "_low", "_high") for value in frame.reals(name + end))]
     axis, scale = log_axis(values), log_scale(values)
+    kinds = alt.Scale(domain=sorted(set(frame.labels(color))))
+    legend = alt.Legend(columns=1)
     base = (
         alt.Chart(rows)
         .transform_filter(f"isValid(datum['{name}'])")
         .encode(
-            y=alt.Y("row:N", title=None, sort=frame.labels("row"), axis=two_lines(_LABEL)),
-            color=alt.Color(f"{color}:N", title=color_title),
+            y=alt.Y("row:N", title=None, sort=frame.labels("row"), axis=two_lines()),
+            color=alt.Color(f"{color}:N", title=color_title, scale=kinds, legend=legend),
         )
     )
     bars = base.mark_rule().encode(
@@ -66,7 +66,7 @@ def ratio_chart(frame: Frame, name: str, title: str, color: str, color_title: st
     )
     points = base.mark_point().encode(
         x=alt.X(f"{name}:Q", scale=scale, axis=axis),
-        shape=alt.Shape(f"{color}:N", title=color_title),
+        shape=alt.Shape(f"{color}:N", title=color_title, scale=kinds, legend=legend),
         tooltip=[
             alt.Tooltip("row:N", title="experiment"),
             alt.Tooltip(f"{name}:Q", format=".3~r", title="ratio"),

@@ -24,7 +24,6 @@ from gaugenn.report._summary import Summary
 from gaugenn.report._table import Column, Table, names, numbers, prepared
 
 _DRAWN = 40
-_LABEL = 360
 _KEEPS_UP = {True: "keeps up", False: "too slow", None: "nothing is due"}
 
 
@@ -110,13 +109,14 @@ class BatteryDrain(Figure):
             return None
         values = [value for name in ends for value in frame.reals(name)]
         axis, scale = log_axis(values), log_scale(values)
+        kinds, legend = alt.Scale(domain=list(_KEEPS_UP.values())), alt.Legend(columns=1)
         columns = ["row", "meter", "keeps_up", "charge_mah", *ends]
         base = (
             alt.Chart(frame.rows.select(columns))
             .transform_filter(alt.FieldOneOfPredicate(field="row", oneOf=rows))
             .encode(
-                y=alt.Y("row:N", title=None, sort=rows, axis=two_lines(_LABEL)),
-                color=alt.Color("keeps_up:N", title=None),
+                y=alt.Y("row:N", title=None, sort=rows, axis=two_lines()),
+                color=alt.Color("keeps_up:N", title=None, scale=kinds, legend=legend),
             )
         )
         bars = base.mark_rule().encode(
@@ -125,7 +125,7 @@ class BatteryDrain(Figure):
         )
         points = base.mark_point().encode(
             x=alt.X(f"{ends[0]}:Q", axis=axis, scale=scale),
-            shape=alt.Shape("keeps_up:N", title=None),
+            shape=alt.Shape("keeps_up:N", title=None, scale=kinds, legend=legend),
             tooltip=[
                 alt.Tooltip("row:N", title="scenario"),
                 alt.Tooltip("meter:N", title="meter: rail"),

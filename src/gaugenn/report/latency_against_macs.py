@@ -13,8 +13,6 @@ from gaugenn.report._results import INTERVAL, MEASURED, NOT_MEASURED, with_laten
 from gaugenn.report._summary import Summary
 from gaugenn.report._table import Table, names, numbers, prepared
 
-_LEGEND_WIDTH = 420
-
 
 class LatencyAgainstMacs(Figure):
     """One point an experiment on a model of known cost; one fit a setting and device."""
@@ -58,7 +56,7 @@ class LatencyAgainstMacs(Figure):
 
     def chart(self, frame: Frame) -> Chart:
         """Both axes are logarithmic."""
-        columns = ["label", "setting", "series", "macs", "verdict", "marks", "fitted_ms"]
+        columns = ["label", "setting", "series", "engine", "macs", "verdict", "marks", "fitted_ms"]
         ends = ["latency_ms", "latency_ms_low", "latency_ms_high", "latency_ms_n"]
         macs = frame.reals("macs")
         latencies = [value for name in [*ends[:3], "fitted_ms"] for value in frame.reals(name)]
@@ -69,11 +67,8 @@ class LatencyAgainstMacs(Figure):
                 scale=log_scale(macs),
                 axis=log_axis(macs, metric=True),
             ),
-            color=alt.Color(
-                "series:N",
-                title=None,
-                legend=alt.Legend(columns=1, labelLimit=_LEGEND_WIDTH, symbolLimit=12),
-            ),
+            color=alt.Color("engine:N", title="engine"),
+            detail="series:N",
         )
         axis, scale = log_axis(latencies), log_scale(latencies)
         bars = base.mark_rule().encode(

@@ -11,8 +11,6 @@ from gaugenn.report._ratios import ratio_text
 from gaugenn.report._summary import Summary
 from gaugenn.report._table import Table, names, numbers, prepared
 
-_LEGEND_WIDTH = 420
-
 
 class PredictionError(Figure):
     """One row a measured model that was left out."""
@@ -34,13 +32,11 @@ class PredictionError(Figure):
         measured = frame.reals("measured_ms")
         values = [*measured, *(value for name in ends for value in frame.reals(name))]
         axis, scale = log_axis(values), log_scale(values)
-        base = alt.Chart(frame.rows.select(["model", "setting", "measured_ms", *ends])).encode(
+        base = alt.Chart(
+            frame.rows.select(["model", "setting", "engine", "measured_ms", *ends])
+        ).encode(
             x=alt.X("measured_ms:Q", title="measured latency (ms)", axis=axis, scale=scale),
-            color=alt.Color(
-                "setting:N",
-                title=None,
-                legend=alt.Legend(columns=1, labelLimit=_LEGEND_WIDTH, symbolLimit=12),
-            ),
+            color=alt.Color("engine:N", title="engine"),
         )
         bars = base.mark_rule(opacity=0.5, strokeDash=[4, 3]).encode(
             y=alt.Y(f"{ends[1]}:Q", title="predicted latency (ms)", axis=axis, scale=scale),

@@ -11,7 +11,6 @@ from gaugenn.report._summary import Summary
 from gaugenn.report._table import Table, digests, marks, names, numbers, prepared
 
 _DRAWN = 40
-_LABEL = 320
 
 
 class Predictions(Figure):
@@ -48,7 +47,7 @@ class Predictions(Figure):
         values = [value for name in ends for value in drawn.reals(name)]
         axis, scale = log_axis(values), log_scale(values)
         base = alt.Chart(drawn.rows.select(["row", "kind", *ends])).encode(
-            y=alt.Y("row:N", title=None, sort=drawn.labels("row"), axis=two_lines(_LABEL)),
+            y=alt.Y("row:N", title=None, sort=drawn.labels("row"), axis=two_lines()),
             color=alt.Color("kind:N", title=None),
         )
         bars = base.mark_rule(strokeDash=[4, 3]).encode(

@@ -55,7 +55,8 @@ class Processors(Figure):
         found = Frame.made(
             {
                 "row": [
-                    f"{labels[c.first.job_sha256]}\n{c.first.library}, {c.first.threads} threads, "
+                    f"{labels[c.first.job_sha256]}\n{c.first.library}, "
+                    f"{_text.plural(c.first.threads, 'thread')}, "
                     f"{c.after} on {c.first.device}"
                     for c in pairs
                 ],
