@@ -106,7 +106,10 @@ def recommend(
     if absent or not chosen:
         what = ", ".join(absent) or (f"on {device}" if device else "in this study")
         known = ", ".join(dict.fromkeys(str(row["model"]) for row in rows)) or "none"
-        raise UsageError(f"no valid experiment: {what}; there are those on: {known}")
+        raise UsageError(
+            f"no valid experiment: {what}; there are those on: {known}; "
+            "the report says of each experiment why it is not valid"
+        )
     return chosen
 
 

@@ -141,7 +141,7 @@ def _models(study: Study) -> dict[str, _Model]:
             " FROM (SELECT DISTINCT ON (model_sha256) * FROM models"
             "       WHERE kind = 'model' ORDER BY model_sha256) m"
             " LEFT JOIN model_names n USING (model_sha256)"
-            ' LEFT JOIN "references" z ON z.model_sha256 = m.model_sha256'
+            " LEFT JOIN reference_files z ON z.model_sha256 = m.model_sha256"
             " ORDER BY m.model_sha256"
         ).fetchall()
     return {digest: _Model(name, form, network) for digest, name, form, network in rows}

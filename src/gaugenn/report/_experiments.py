@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gaugenn.analysis.changes import Measured
+from gaugenn.records import PageCache
 from gaugenn.report._frame import Frame
 from gaugenn.report._results import MEASURED
 
@@ -21,7 +22,7 @@ COMPARABLE = f"""
                i.name || ' ' || array_to_string(i.shape, 'x')), ', ') AS shapes,
            m.validity, m.macs, m.environments, m.launch_numbers, m.launch_starts, m.medians_s
     FROM ({MEASURED}) m
-    LEFT JOIN "references" z ON z.model_sha256 = m.model_sha256
+    LEFT JOIN reference_files z ON z.model_sha256 = m.model_sha256
     LEFT JOIN (SELECT DISTINCT ON (model_sha256) * FROM models ORDER BY model_sha256) k
         ON k.model_sha256 = m.model_sha256
     WHERE m.validity != 'invalid'
@@ -68,9 +69,10 @@ class Experiment:
 
     @property
     def name(self) -> str:
-        """The network, and how its weights are quantised where they are."""
-        scheme = self.measured.scheme
-        return self.label if scheme in _FLOATS else f"{self.label} {scheme}"
+        """The network, how its weights are quantised where they are, and what else is unusual."""
+        scheme, rest = self.measured.scheme, self.measured.rest
+        quantised = "" if scheme in _FLOATS else f" {scheme}"
+        return f"{self.label}{quantised}{f' ({rest})' if rest else ''}"
 
 
 def experiments(frame: Frame) -> list[Experiment]:
@@ -101,6 +103,10 @@ def by_device_and_network(every: Iterable[Experiment]) -> dict[tuple[str, str], 
     for one in every:
         found[one.measured.network, one.measured.device].append(one)
     return dict(found)
+
+
+def _page_cache(state: str) -> str:
+    return "" if state == PageCache.WARM else f"page cache {state}"
 
 
 def _preferred(one: Experiment) -> tuple[bool, int, str]:
@@ -144,7 +150,7 @@ def _experiment(row: dict[str, object]) -> Experiment:
             threads=whole("threads"),
             affinity=text("affinity"),
             batch=whole("batch"),
-            rest=f"{text('shapes')}; {text('page_cache')}",
+            rest=", ".join(filter(None, (text("shapes"), _page_cache(text("page_cache"))))),
             launches=launches,
         ),
         model_sha256=text("model_sha256"),

@@ -13,7 +13,7 @@ PREDICTED = """
            coalesce(z.model, k.architecture_sha256, p.model_sha256) AS network
     FROM predictions p
     LEFT JOIN model_names n ON n.model_sha256 = p.model_sha256
-    LEFT JOIN "references" z ON z.model_sha256 = p.model_sha256
+    LEFT JOIN reference_files z ON z.model_sha256 = p.model_sha256
     LEFT JOIN (SELECT DISTINCT ON (model_sha256) * FROM models ORDER BY model_sha256) k
         ON k.model_sha256 = p.model_sha256
 """

@@ -103,7 +103,7 @@ VIEWS: dict[str, str] = {
                  affinity, predicted_at DESC
     """,
     # The reference model that a file is, with the precision of its weights.
-    "references": """
+    "reference_files": """
         SELECT DISTINCT ON (f.model_sha256) f.model_sha256, b.model, b.variant
         FROM (SELECT model, variant, built_at, unnest(files).sha256 AS sha256 FROM zoo_builds) b
         JOIN model_files f ON f.sha256 = b.sha256 AND f.position = 0
