@@ -161,7 +161,7 @@ def test_energy_power_and_efficiency_are_those_of_the_trace(bench_study: Study) 
         joules = watts * plant.STEADY_S / plant.SAMPLES
         assert e["energy_mj"] == near(1e3 * joules)
         assert p["average_power_w"] == near(watts)
-        assert f["mflop_per_j"] == near(2 * float(str(f["macs"])) / 1e6 / (
+        assert f["efficiency_mflop_per_j"] == near(2 * float(str(f["macs"])) / 1e6 / (
             plant.POWER_W[Processor(str(f["processor"]))] * plant.STEADY_S / plant.SAMPLES
         ))  # fmt: skip
         assert e["energy_mj_n"] == plant.LAUNCHES

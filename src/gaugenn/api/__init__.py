@@ -56,6 +56,7 @@ from gaugenn.api._zoo import (
 from gaugenn.bench.discovery import DeviceInfo
 from gaugenn.bench.discovery import devices as devices_list
 from gaugenn.bench.discovery import release as device_release
+from gaugenn.bench.discovery import resources as device_resources
 from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
@@ -105,6 +106,7 @@ __all__ = [
     "crawl",
     "device_labels",
     "device_release",
+    "device_resources",
     "devices_list",
     "diff",
     "doctor",

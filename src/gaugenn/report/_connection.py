@@ -3,12 +3,14 @@
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import cached_property, partial
 
 import duckdb
 import pyarrow as pa
 
 from gaugenn.analysis.energy import Quantity
+from gaugenn.analysis.energy_results import InferenceEnergy, inference_energies, meter_checks
 from gaugenn.analysis.launch_energy import PhaseEnergy, phase_energies
 from gaugenn.analysis.loads import rate_launches, side_by_side, sustained_launches
 from gaugenn.analysis.verdict import verdicts
@@ -72,6 +74,21 @@ _ENERGIES: Schema = {
     **dict.fromkeys(("duration_s", "gap_s", "power_w", "baseline_w"), pa.float64()),
     **dict.fromkeys(("gross_j", "gross_low_j", "gross_high_j"), pa.float64()),
     **dict.fromkeys(("net_j", "net_low_j", "net_high_j"), pa.float64()),
+    **dict.fromkeys(("sync_uncertainty_s", "sync_residual_s"), pa.float64()),
+}
+_INFERENCES: Schema = {
+    **dict.fromkeys(("job_sha256", "source", "rail"), pa.string()),
+    "launches": pa.int64(),
+    **dict.fromkeys(("gross_j", "gross_low_j", "gross_high_j"), pa.float64()),
+    **dict.fromkeys(("net_j", "net_low_j", "net_high_j"), pa.float64()),
+    **dict.fromkeys(("power_w", "power_low_w", "power_high_w"), pa.float64()),
+    **dict.fromkeys(("mflop_per_j", "mflop_per_j_low", "mflop_per_j_high"), pa.float64()),
+}
+_CHECKS: Schema = {
+    **dict.fromkeys(("job_sha256", "phase", "first", "second", "reason"), pa.string()),
+    "launch": pa.int64(),
+    "ratio": pa.float64(),
+    "agrees": pa.bool_(),
 }
 
 
@@ -106,12 +123,25 @@ class _Source:
             for job, v in judged.items()
         ]
 
-    def energies(self) -> Rows:
+    @cached_property
+    def phases(self) -> list[PhaseEnergy]:
+        """Energy of every phase that was measured."""
         traces = self._study.rows(TraceRecord)
         if not traces:
             return []
-        read = partial(read_trace, self._study.blobs)
-        return [_energy(found) for found in phase_energies(self.runs, traces, read)]
+        return phase_energies(self.runs, traces, partial(read_trace, self._study.blobs))
+
+    def energies(self) -> Rows:
+        return [_energy(found) for found in self.phases]
+
+    def inference_energies(self) -> Rows:
+        if not self.phases:
+            return []
+        found = inference_energies(self.phases, self.jobs, self._study.rows(ModelRecord))
+        return [_inference(row) for row in found]
+
+    def meter_checks(self) -> Rows:
+        return [asdict(check) for check in meter_checks(self.phases)]
 
     def sustained(self) -> Rows:
         return _sustained(self.jobs, self.runs, self.names)
@@ -173,6 +203,8 @@ def connect(study: Study) -> Iterator[duckdb.DuckDBPyConnection]:
         "rate_launches": (_RATES, source.rates),
         "side_by_side": (_BESIDE, source.beside),
         "energies": (_ENERGIES, source.energies),
+        "inference_energies": (_INFERENCES, source.inference_energies),
+        "meter_checks": (_CHECKS, source.meter_checks),
     }
     with study.connect() as connection:
         derived = {
@@ -262,6 +294,9 @@ def _energy(phase: PhaseEnergy) -> dict[str, object]:
             *("duration_s", "inferences", "reason"),
         )
     }
+    if phase.sync is not None:
+        row["sync_uncertainty_s"] = phase.sync.uncertainty_s
+        row["sync_residual_s"] = phase.sync.residual_s
     found = phase.energy
     if found is None:
         return row
@@ -274,6 +309,24 @@ def _energy(phase: PhaseEnergy) -> dict[str, object]:
         "net_reason": found.net_reason,
         **_ends("gross", found.gross_j),
         **_ends("net", found.net_j),
+    }
+
+
+def _inference(row: InferenceEnergy) -> dict[str, object]:
+    efficiency = row.mflop_per_j
+    return {
+        "job_sha256": row.job_sha256,
+        "source": row.source,
+        "rail": row.rail,
+        "launches": row.launches,
+        **_ends("gross", row.gross_j),
+        **_ends("net", row.net_j),
+        "power_w": row.power_w.value,
+        "power_low_w": row.power_w.low,
+        "power_high_w": row.power_w.high,
+        "mflop_per_j": None if efficiency is None else efficiency.value,
+        "mflop_per_j_low": None if efficiency is None else efficiency.low,
+        "mflop_per_j_high": None if efficiency is None else efficiency.high,
     }
 
 

@@ -1,7 +1,6 @@
 """Energy, power and efficiency of inferences: a point an experiment, a row a library and rail."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
 from typing import ClassVar
 
 import altair as alt
@@ -11,26 +10,23 @@ from gaugenn.report import _text
 from gaugenn.report._charts import TALL_STEP, height, log_axis, log_scale, sized, two_lines
 from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
-from gaugenn.report._results import INTERVAL, MEASURED, with_estimate
+from gaugenn.report._results import INTERVAL, MEASURED
 from gaugenn.report._summary import Summary
 from gaugenn.report._table import Table, names, prepared
 from gaugenn.report._text import Units
 
 ENERGIES = f"""
-    SELECT m.*, e.source || ': ' || e.rail AS meter,
+    SELECT m.*, e.* EXCLUDE (job_sha256, launches), e.launches AS metered_launches,
+           e.source || ': ' || e.rail AS meter,
            m.engine || ' ' || m.engine_version
            || CASE WHEN m.processor != 'cpu' THEN ', ' || m.processor ELSE '' END
-           || CASE WHEN m.device != 'host' THEN ', ' || m.device ELSE '' END AS library,
-           list(e.gross_j / e.inferences / m.batch ORDER BY e.launch) AS sample_j,
-           list(e.power_w ORDER BY e.launch) AS power_w
+           || CASE WHEN m.device != 'host' THEN ', ' || m.device ELSE '' END AS library
     FROM ({MEASURED}) m
-    JOIN energies e USING (job_sha256)
-    WHERE e.phase = 'steady' AND e.reason IS NULL AND e.inferences > 0 AND e.gross_j > 0
-      AND m.validity != 'invalid'
-    GROUP BY ALL
+    JOIN inference_energies e USING (job_sha256)
+    WHERE m.validity != 'invalid'
     ORDER BY library, meter, m.macs NULLS LAST, m.label, m.setting, m.job_sha256
 """  # noqa: S608 - our own text
-"""Experiments with the energy of their steady phases, a row a rail."""
+"""Experiments with the energy of an inference, its power and efficiency, a row a rail."""
 
 NO_ENERGY = (
     "No energy was measured. Do that with: gaugenn bench STUDY --meter NAME; "
@@ -47,7 +43,11 @@ class EnergySpread(Figure):
     empty = NO_ENERGY
     limit = 10_000
     quantity: ClassVar[str]
-    """Column of the estimate."""
+    """What it is called, with its unit."""
+    columns: ClassVar[tuple[str, str, str]]
+    """Of the query: the value and the ends of its interval."""
+    factor: ClassVar[float] = 1.0
+    """One of the query's units in those of the quantity."""
     axis: ClassVar[str]
     """What the axis says, with the unit."""
     heading: ClassVar[str]
@@ -55,15 +55,19 @@ class EnergySpread(Figure):
     units: ClassVar[Units]
     """What the table shows it in."""
     scale: ClassVar[float] = 1.0
-    """What one of the column's units is in the units' base."""
-
-    @abstractmethod
-    def samples(self, frame: Frame) -> Sequence[Sequence[float]]:
-        """One value a launch for each row, in the unit of the axis."""
+    """One of the quantity's units in the units' base."""
 
     def derive(self, frame: Frame) -> Frame:
         """The quantity with its interval, and the median of its row of the chart."""
-        frame = with_estimate(frame, self.quantity, self.samples(frame))
+        ends = zip(("", "_low", "_high"), self.columns, strict=True)
+        found: dict[str, list[float | None]] = {
+            self.quantity + end: [
+                None if v is None else v * self.factor for v in frame.reals(column)
+            ]
+            for end, column in ends
+        }
+        found[f"{self.quantity}_n"] = frame.reals("metered_launches")
+        frame = frame.with_columns(found, like=float)
         groups = [
             f"{library}\n{meter}"
             for library, meter in zip(frame.labels("library"), frame.labels("meter"), strict=True)

@@ -38,18 +38,12 @@ class BatteryDrain(Figure):
         SELECT m.job_sha256, m.label, m.setting, m.batch, m.medians_s, k.task, k.modality,
                list_transform(k.inputs, lambda i: array_to_string(i.shape, ' ')) AS shapes,
                e.source || ': ' || e.rail AS meter,
-               list(e.gross_j / e.inferences / m.batch ORDER BY e.launch)
-                   FILTER (e.gross_j > 0) AS sample_j,
-               list(e.net_j / e.inferences / m.batch ORDER BY e.launch)
-                   FILTER (e.net_j > 0) AS net_sample_j
+               e.gross_j, e.gross_low_j, e.gross_high_j, e.net_j, e.net_low_j, e.net_high_j
         FROM ({MEASURED}) m
         JOIN (SELECT DISTINCT ON (model_sha256) * FROM models ORDER BY model_sha256) k
             ON k.model_sha256 = m.model_sha256 AND k.task != 'unknown'
-        LEFT JOIN (
-            SELECT * FROM energies WHERE phase = 'steady' AND reason IS NULL AND inferences > 0
-        ) e ON e.job_sha256 = m.job_sha256
+        LEFT JOIN inference_energies e ON e.job_sha256 = m.job_sha256
         WHERE m.validity != 'invalid'
-        GROUP BY ALL
         ORDER BY m.label, m.setting, m.job_sha256, meter
     """  # noqa: S608 - our own text
     empty = (
@@ -175,7 +169,6 @@ def _discharges(
     batch = row["batch"]
     samples = batch if isinstance(batch, int) and batch > 0 else 1
     latency_s = over_launches([value / samples for value in _reals(row["medians_s"])])
-    gross, net = _reals(row["sample_j"]), _reals(row["net_sample_j"])
     shapes = [str(item).split() for item in _items(row["shapes"])]
     length_s = input_length_s(Modality(str(row["modality"])), shapes)
     return [
@@ -185,15 +178,25 @@ def _discharges(
                 scenario,
                 DEFAULT_BATTERY,
                 latency_s=latency_s,
-                inference_j=over_launches(gross) if gross else None,
-                # Net only where every launch has it, lest easy launches stand for all.
-                net_inference_j=over_launches(net) if net and len(net) == len(gross) else None,
+                inference_j=_energy(row, "gross"),
+                net_inference_j=_energy(row, "net"),
                 input_length_s=length_s,
             ),
         )
         for scenario in known
         if row["task"] in scenario.tasks
     ]
+
+
+def _energy(row: dict[str, object], name: str) -> Quantity | None:
+    value, low, high = (row[f"{name}{end}_j"] for end in ("", "_low", "_high"))
+    if not isinstance(value, float):
+        return None
+    return Quantity(
+        value=value,
+        low=low if isinstance(low, float) else None,
+        high=high if isinstance(high, float) else None,
+    )
 
 
 def _items(value: object) -> list[object]:

@@ -25,11 +25,8 @@ class Processors(Figure):
     query = f"""
         SELECT c.*, e.inference_j FROM ({COMPARABLE}) c
         LEFT JOIN (
-            SELECT job_sha256, exp(avg(ln(gross_j / inferences))) AS inference_j
-            FROM energies
-            WHERE phase = 'steady' AND reason IS NULL AND inferences > 0 AND gross_j > 0
-            GROUP BY job_sha256, source, rail
-            QUALIFY row_number() OVER (PARTITION BY job_sha256 ORDER BY source, rail) = 1
+            SELECT DISTINCT ON (job_sha256) job_sha256, gross_j AS inference_j
+            FROM inference_energies ORDER BY job_sha256, source, rail
         ) e USING (job_sha256)
         QUALIFY count(DISTINCT c.processor) OVER (
             PARTITION BY c.weights, c.engine, c.engine_version, c.device) > 1
