@@ -10,6 +10,7 @@ from gaugenn.store import Study
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import planted_census
 import synthetic
 
 
@@ -26,3 +27,8 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Study:
 @pytest.fixture(scope="session")
 def page(study: Study) -> Path:
     return report.write(study, study.path / "report.html")
+
+
+@pytest.fixture(scope="session")
+def census(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return planted_census.study(tmp_path_factory.mktemp("study") / "census")

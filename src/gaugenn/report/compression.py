@@ -1,11 +1,9 @@
 """How many models are quantised, clustered or sparse."""
 
-import altair as alt
-
 from gaugenn.report import _text
-from gaugenn.report._charts import height, number_axis, sized
 from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
+from gaugenn.report._shares import SHARE_INTERVAL, share_chart, share_column, with_share
 from gaugenn.report._summary import Summary
 from gaugenn.report._table import Table, names, numbers
 
@@ -56,34 +54,26 @@ class Compression(Figure):
                    coalesce(sum(weights_examined), 0), 'weights with values' FROM m
         )
         SELECT statement, CAST(part AS BIGINT) AS part, CAST(whole AS BIGINT) AS whole,
-               denominator, 100.0 * part / whole AS percent
+               denominator
         FROM shares WHERE whole > 0 ORDER BY place, statement
     """
     empty = "No model with weights was read yet, so nothing is known of their compression."
 
+    def derive(self, frame: Frame) -> Frame:
+        """The shares."""
+        return with_share(frame, "part", "whole")
+
     def chart(self, frame: Frame) -> Chart:
-        """A bar a statement."""
-        return sized(
-            alt.Chart(frame.rows.select(["statement", "percent", "denominator"]))
-            .mark_bar()
-            .encode(
-                x=alt.X("percent:Q", title="% of what the table names", axis=number_axis()),
-                y=alt.Y("statement:N", title=None, sort=None),
-                tooltip=[
-                    "statement:N",
-                    alt.Tooltip("percent:Q", format=".2f"),
-                    "denominator:N",
-                ],
-            ),
-            height(frame.texts("statement")),
-        )
+        """A point with its interval a statement."""
+        tooltip = ["statement:N", "part:Q", "whole:Q", "denominator:N"]
+        return share_chart(frame, "statement", "% of what the table names", tooltip)
 
     def table(self, frame: Frame) -> Table:
         """One row a statement."""
         return Table(
             columns=(
                 names("Statement", frame.texts("statement")),
-                numbers("Share, %", frame.reals("percent"), _hundredths),
+                share_column("Share, % [95 % interval]", frame),
                 numbers("That are", frame.integers("part")),
                 numbers("Of", frame.integers("whole")),
                 names("Counted", frame.texts("denominator")),
@@ -97,9 +87,8 @@ class Compression(Figure):
             "denominator. Clustered: a tensor of at least 4,096 floats in a convolution or product "
             "with 2 to 256 distinct values, which floats that were integers before have, too. Zeros "
             "of quantised weights are those at the zero point. Models without the values of their "
-            "weights, and those stored by a version that did not look, are left out."
+            "weights, and those stored by a version that did not look, are left out. "
+            f"{SHARE_INTERVAL} Single weights are no sample of their own: the intervals of the "
+            "last two "
+            "rows are too narrow."
         )
-
-
-def _hundredths(value: float | None) -> str:
-    return _text.NOTHING if value is None else f"{value:.2f}"
