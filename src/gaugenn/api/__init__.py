@@ -24,7 +24,7 @@ from gaugenn.api._engines import (
     engines_offers,
     engines_remove,
 )
-from gaugenn.api._export import export, exports, frame
+from gaugenn.api._export import citation, dataset_card, export, exports, frame, publish
 from gaugenn.api._import import import_forms, import_logs
 from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
@@ -97,8 +97,10 @@ __all__ = [
     "SustainedLaunch",
     "ZooModel",
     "bench",
+    "citation",
     "compare",
     "crawl",
+    "dataset_card",
     "device_release",
     "devices_list",
     "diff",
@@ -120,6 +122,7 @@ __all__ = [
     "inspect",
     "oracle",
     "profile",
+    "publish",
     "query",
     "rate_launches",
     "read_plan",

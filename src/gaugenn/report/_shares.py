@@ -93,7 +93,7 @@ def share_chart(
         x=alt.X("share_percent:Q"),
         yOffset=offset,
         color=colour,
-        shape=alt.Shape(f"{series}:N", title=None) if series else alt.Undefined,
+        shape=alt.Shape(f"{series}:N", legend=None) if series else alt.Undefined,
         tooltip=[
             *tooltip,
             alt.Tooltip("share_percent:Q", format=".1f", title="%"),

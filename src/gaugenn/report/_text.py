@@ -90,6 +90,11 @@ def hundredths(value: float | None) -> str:
     return NOTHING if value is None else f"{value:.2f}"
 
 
+def four_digits(value: float | None) -> str:
+    """A number with four significant digits: `0.001234`."""
+    return NOTHING if value is None else f"{value:.4g}"
+
+
 def size(value: float | None) -> str:
     """Bytes with a binary prefix: `1.25 MiB`."""
     if value is None:

@@ -51,7 +51,7 @@ class Clouds(Figure):
             (value or 0 for value in frame.reals("apps")),
             strict=True,
         )
-        return stacked_bars(rows, "apps and vendors", "vendor")
+        return stacked_bars(rows, "apps (for each vendor)", "vendor")
 
     def table(self, frame: Frame) -> Table:
         """One row a category and vendor."""

@@ -26,7 +26,7 @@ _RELATIONS = (
 """Strongest first; two models are joined by the strongest that holds between them."""
 _MARKS = 1_500
 """Nodes and lines that are drawn: whole families, the largest first."""
-_COLUMNS = 4
+_COLUMNS = 3
 _CELL_HEIGHT = 120
 _LABELLED = 40
 """Families that are drawn with a name; more names would not be read."""
@@ -271,14 +271,12 @@ def _names(frame: Frame, drawn: Sequence[int]) -> alt.Chart:
     places: dict[str, list[float]] = {"x": [], "y": []}
     called: list[str] = []
     for number, family in enumerate(_members(frame, drawn).values()):
-        leader = max(family, key=lambda model: (nodes[model][2], model))
+        leader = max(family, key=lambda model: nodes[model][2])
         places["x"].append(number % _COLUMNS + 0.5)
         places["y"].append(number // _COLUMNS + 0.1)
-        called.append(_text.clip(nodes[leader][0] or leader[:12], 22))
+        called.append(_text.clip(nodes[leader][0] or leader[:12], 18))
     rows = pa.table({"x": places["x"], "y": places["y"], "name": called})
     drawn_names: alt.Chart = (
-        alt.Chart(rows)
-        .mark_text(fontSize=10, color="#8a939e", limit=150)
-        .encode(x="x:Q", y="y:Q", text="name:N")
+        alt.Chart(rows).mark_text(limit=100).encode(x="x:Q", y="y:Q", text="name:N")
     )
     return drawn_names

@@ -84,7 +84,7 @@ class Snapshots(Figure):
             "counted for each place in an app. Updated: the same place, graph, weights or name holds "
             "other bytes of the same format; moved: of another format. Unknown apps are listed, but "
             "one of the snapshots lacks their package, so that their models are not compared. Apps "
-            "count in the first category that the store names. In the chart removed models are below "
+            "count in the first category that the store names. In the chart removed models are left of "
             f"zero; kept ones are not drawn.{note(frame.total)}"
         )
 

@@ -263,6 +263,15 @@ class Study:
         except FormatError as error:
             raise StoreError(f"{self.path}: {error}") from error
 
+    def parts(self, record: type[Record]) -> Iterator[pa.Table]:
+        """All rows of a table that were ever written, one part file at a time, in their order.
+
+        Raises:
+            StoreError: a part that was damaged.
+        """
+        for part in self._parts(table_name(record)):
+            yield self._merged(record, [part])
+
     def _parts(self, table: str) -> list[Path]:
         return sorted((self.path / "tables" / table).glob("*.parquet"))
 
