@@ -38,7 +38,18 @@ DEVICE = "R58M12ABCDE"
 BOARD = "ada@board.example.internal"
 PLANTED = "k9s8d7f6g5h4j3k2"
 MODEL = b"a model's bytes"
-PRIVATE = (FOLDER, "secret-project", "lovelace", "ada@", "ada:", DEVICE, BOARD, PLANTED, "hunter2hunter2", "/srv/tools")
+PRIVATE = (
+    FOLDER,
+    "secret-project",
+    "lovelace",
+    "ada@",
+    "ada:",
+    DEVICE,
+    BOARD,
+    PLANTED,
+    "hunter2hunter2",
+    "/srv/tools",
+)
 
 
 @pytest.fixture
