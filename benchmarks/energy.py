@@ -1,23 +1,46 @@
-"""How exact energy is on known waveforms, what gaps do to it, and how well clocks are aligned.
+"""How exact energy is, what gaps and skewed clocks do to it, and what the sampler on a device costs.
 
-Bars: 0.1 % for the integral, 2 ms for the clocks. A case that must be refused has the value 1 where it
-is, and 0 where it is not.
+Bars: 0.1 % for the integral, 2 ms for the clocks, 1 % for the sampler. A case that must be refused has
+the value 1 where it is, and 0 where it is not. The sampler's cost is measured twice: as the processor
+time that it takes itself, in each shell that is here, and as the latency of one job in launches with
+and without it that take turns on one core.
 
 Usage: `python -m benchmarks.energy [--quick] [--json]`
 """
 
 import argparse
 import json
+import os
+import shutil
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
 from gaugenn.analysis.alignment import BURSTS_S, align
 from gaugenn.analysis.energy import integrate
-from gaugenn.records import Clock, Trace, Window
+from gaugenn.analysis.statistics import estimate
+from gaugenn.bench.campaign import host_programs
+from gaugenn.bench.launch import Bench, LocalFile, launch
+from gaugenn.devices import _around
+from gaugenn.devices._around import Around
+from gaugenn.devices._linux import TICKS_PER_S
+from gaugenn.devices.host import HostDevice
+from gaugenn.records import Clock, Job, JobRecord, Trace, Window
 
 BAR_PERCENT = 0.1
 BAR_MS = 2.0
+BAR_SAMPLER_PERCENT = 1.0
+PERIOD_S = 1.0
+"""Of the sampler where nobody asks for another."""
+FAST_S = 0.1
+"""Of the sampler while its processor time is measured: the kernel counts that in steps of 10 ms."""
+SHELLS = ("dash", "mksh", "bash", "busybox")
 Row = tuple[str, float, str, float | None, bool]
 
 WAVES: dict[str, tuple[Callable[[np.ndarray], np.ndarray], Callable[[np.ndarray], np.ndarray]]] = {
@@ -119,6 +142,112 @@ def clocks(seeds: int) -> list[Row]:
     return rows
 
 
+def planted(root: Path) -> None:
+    """As many zones and cores as a phone has: this machine may have none."""
+    for number in range(20):
+        zone = root / f"sys/class/thermal/thermal_zone{number}"
+        zone.mkdir(parents=True)
+        (zone / "type").write_text(f"zone-{number}\n")
+        (zone / "temp").write_text("40000\n")
+    for core in range(8):
+        folder = root / f"sys/devices/system/cpu/cpu{core}/cpufreq"
+        folder.mkdir(parents=True)
+        for name in ("scaling_cur_freq", "scaling_max_freq"):
+            (folder / name).write_text("1800000\n")
+
+
+def sampler_share(shell: str, seconds: float) -> float:
+    """Processor time of the sampler, its `sleep` included, over the time of one core, in per cent."""
+    with tempfile.TemporaryDirectory() as here:
+        root = Path(here) / "root"
+        planted(root)
+        around = Around(sample_every_s=FAST_S, root=str(root))
+        words = around.command(str(_around.SCRIPT), "k", ["sleep", "1000"])[1:]
+        argv = ["busybox", "sh", *words] if shell == "busybox" else [shell, *words]
+        process = subprocess.Popen(argv, cwd=here, start_new_session=True)
+        try:
+            time.sleep(seconds)
+            (sampler,) = [
+                int(word)
+                for word in Path(f"/proc/{process.pid}/task/{process.pid}/children")
+                .read_text()
+                .split()
+            ]
+            fields = Path(f"/proc/{sampler}/stat").read_text().rpartition(")")[2].split()
+            ticks = sum(int(field) for field in fields[11:15])
+            samples = (Path(here) / "around").read_text().count("\n@ ")
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        return 100 * ticks / TICKS_PER_S / max(1, samples) / PERIOD_S
+
+
+def sampler_slowdown(pairs: int, seconds: float) -> tuple[float, float | None, float | None]:
+    """Latency with the sampler over that without, less 1, in per cent, with its interval."""
+    job = Job(
+        model_sha256="0" * 64,
+        format="",
+        engine="null",
+        engine_version="1",
+        device="host",
+        affinity="0",
+        steady_minimum_count=100,
+        steady_minimum_s=seconds,
+        maximum_samples=1_000_000,
+    )
+    record = JobRecord(job_sha256=job.job_sha256, job=job, launches=pairs)
+    ratios = []
+    with tempfile.TemporaryDirectory() as here, HostDevice() as device:
+        path = Path(here) / "model"
+        path.write_text("none\n")
+        environment, programs = device.info(), host_programs([record])
+        for number in range(pairs):
+            medians = {}
+            order = (PERIOD_S, 0.0) if number % 2 else (0.0, PERIOD_S)
+            for period_s in order:
+                bench = Bench(
+                    device=device,
+                    environment=environment,
+                    programs=programs,
+                    files=lambda _: [LocalFile(name="model.null", path=path)],
+                    libraries={},
+                    around=Around(sample_every_s=period_s),
+                )
+                (run,) = launch(bench, record, number, 0, None)
+                if run.timings is None:
+                    raise SystemExit(f"a launch failed: {run.reason}")
+                medians[period_s] = statistics.fmean(run.timings.steady_s)
+            ratios.append(medians[PERIOD_S] / medians[0.0])
+    found = estimate(ratios)
+    ends = [None if end is None else 100 * (end - 1) for end in (found.low, found.high)]
+    return 100 * (found.value - 1), ends[0], ends[1]
+
+
+def sampler(quick: bool) -> list[Row]:
+    """What the sampler costs at its usual period."""
+    rows: list[Row] = []
+    for shell in SHELLS:
+        if shutil.which(shell):
+            share = sampler_share(shell, 5.0 if quick else 20.0)
+            good = share <= BAR_SAMPLER_PERCENT
+            name = f"sampler once a second in {shell}, of a core"
+            rows.append((name, share, "%", BAR_SAMPLER_PERCENT, good))
+    value, low, high = sampler_slowdown(*((4, 2.0) if quick else (20, 5.0)))
+    rows.append(
+        (
+            "mean latency with it over without, less 1",
+            value,
+            "%",
+            BAR_SAMPLER_PERCENT,
+            value <= BAR_SAMPLER_PERCENT,
+        )
+    )
+    if low is not None and high is not None:
+        rows.append(("its 95 % interval, low", low, "%", None, True))
+        rows.append(("its 95 % interval, high", high, "%", None, True))
+    return rows
+
+
 def main() -> None:
     """Measures and prints."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -126,12 +255,14 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print a JSON list")
     options = parser.parse_args()
     rows = integrals(20.0 if options.quick else 120.0) + clocks(2 if options.quick else 20)
+    rows += sampler(options.quick)
     if options.json:
         keys = ("name", "value", "unit", "bar", "ok")
         print(json.dumps([dict(zip(keys, row, strict=True)) for row in rows], indent=1))
         return
     for name, value, unit, bar, ok in rows:
-        print(f"{name:48}{value:12.6f} {unit:3} bar {bar:g}  {'ok' if ok else 'MISSED'}")
+        told = "" if bar is None else f"bar {bar:g}  {'ok' if ok else 'MISSED'}"
+        print(f"{name:48}{value:12.6f} {unit:3} {told}".rstrip())
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 from gaugenn import cli
@@ -131,3 +132,13 @@ def test_an_engine_is_asked_what_it_offers(capsys: pytest.CaptureFixture[str]) -
     assert cli.main(["engines", "offers", "null", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["null"]["offers"][0]["processor"] == "cpu"
+
+
+def test_every_command_has_help_without_marks_of_the_source() -> None:
+    context = click.Context(cli.cli)
+    for name in cli.cli.list_commands(context):
+        found = cli.cli.get_command(context, name)
+        assert found is not None
+        text = found.get_help(click.Context(found, parent=context, info_name=name))
+        assert name in text
+        assert "\\" not in text, name

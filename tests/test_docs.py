@@ -66,7 +66,7 @@ def test_the_inspect_contract_lists_the_objects_fields() -> None:
         re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]+)\|", text, re.MULTILINE)))
     )
     (found,) = api.inspect([ROOT / "samples/camera.apk"])
-    assert set(found.as_json()) == documented
+    assert set(found.as_json(layers=True)) == documented
 
 
 def test_the_names_of_evidence_in_the_documentation_are_those_of_the_signature_files() -> None:

@@ -197,10 +197,10 @@ def _yaml() -> Check:
 
 def _ray() -> Check:
     if importlib.util.find_spec("ray") is not None:
-        return Check(ok=True, name="ray", found="scans can run on a Ray cluster")
+        return Check(ok=True, name="ray", found="scans and campaigns can run on a Ray cluster")
     return Check(
         ok=False,
         name="ray",
-        found="not installed: scans run on this machine only",
+        found="not installed: scans and campaigns run on this machine only",
         remedy="pip install 'gaugenn[ray]'",
     )

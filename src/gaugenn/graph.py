@@ -238,11 +238,11 @@ class Tensor:
     def __post_init__(self) -> None:
         """Refuses negative and impossible sizes and data that cannot fill the shape."""
         for size in self.shape or ():
-            if isinstance(size, int) and abs(size) > LARGEST_SIZE:
-                raise FormatError(
-                    f"tensor {self.name!r} has a size of 2 to the power of 63 or more"
-                )
-            if isinstance(size, int) and size < 0:
+            if isinstance(size, int) and not 0 <= size <= LARGEST_SIZE:
+                if abs(size) > LARGEST_SIZE:
+                    raise FormatError(
+                        f"tensor {self.name!r} has a size of 2 to the power of 63 or more"
+                    )
                 raise FormatError(f"tensor {self.name!r} has a negative size in {self.shape}")
         if self.data is None:
             return

@@ -413,6 +413,41 @@ def test_what_others_measured_is_marked() -> None:
         assert verdicts([asked], runs, [], [])[RUN.job_sha256].reasons == reasons
 
 
+def sizes_judged(*sizes: Sequence[int], asked: Sequence[int] = ()) -> list[tuple[str, ...]]:
+    """Reasons for jobs of several engines that took one input of these sizes."""
+    given = (InputShape(name="image", shape=tuple(asked)),) if asked else ()
+    records, runs = [], list[Run]()
+    for number, size in enumerate(sizes):
+        job = dataclasses.replace(JOB, engine=f"engine{number}", input_shapes=given)
+        records.append(JobRecord(job_sha256=job.job_sha256, job=job, launches=5))
+        taken = run(inputs=(InputShape(name=f"in{number}", shape=tuple(size)),))
+        runs += [dataclasses.replace(taken, job_sha256=job.job_sha256, launch=n) for n in range(5)]
+    found = verdicts(records, runs, [ENVIRONMENT], [])
+    return [found[r.job_sha256].reasons for r in records]
+
+
+def test_an_engine_that_took_another_size_than_all_others_is_wrong() -> None:
+    """One library at 395 x 395 where the others had 299 x 299, as published logs have it."""
+    odd, right, also = sizes_judged((1, 3, 395, 395), (1, 3, 299, 299), (1, 3, 299, 299))
+    assert odd == ("other_input_size",)
+    assert right == also == ("input_sizes_differ",)
+    slip, right, also = sizes_judged((1, 3, 229, 227), (1, 227, 227, 3), (3, 227, 227))
+    assert slip == ("other_input_size",)
+    assert right == also == ("input_sizes_differ",)
+
+
+def test_of_two_sizes_neither_is_known_to_be_right_unless_one_was_asked_for() -> None:
+    assert sizes_judged((1, 3, 395, 395), (1, 3, 299, 299)) == [("input_sizes_differ",)] * 2
+    odd, right = sizes_judged((1, 3, 395, 395), (1, 3, 299, 299), asked=(1, 3, 299, 299))
+    assert odd == ("other_input_size",)
+    assert right == ("input_sizes_differ",)
+
+
+def test_layouts_and_dropped_batches_are_no_other_size() -> None:
+    same = sizes_judged((1, 3, 224, 192), (1, 224, 192, 3), (3, 224, 192), asked=(1, 3, 224, 192))
+    assert same == [()] * 3
+
+
 def test_every_reason_has_a_name_of_its_own_and_a_test() -> None:
     names = [rule.reason for rule in RULES]
     assert len(names) == len(set(names))
@@ -420,7 +455,7 @@ def test_every_reason_has_a_name_of_its_own_and_a_test() -> None:
         *(reason for reason, _, _ in CONDITION_CASES),
         *("few_launches", "weights_fake", "launches_missing", "drift", "ci_wide"),
         *("environments_differ", "other_threads", "outputs_disagree"),
-        *("aggregate_only", "libraries_differ", "imported"),
+        *("aggregate_only", "libraries_differ", "imported", "input_sizes_differ"),
     }
     assert tested == {rule.reason for rule in SEMIVALID_RULES}
     assert all(rule.meaning.endswith(".") for rule in RULES)

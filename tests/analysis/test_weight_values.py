@@ -56,6 +56,60 @@ def test_layout_and_width_do_not_change_the_digest_of_values(
     assert look_at(tensor(changed)).digest != look_at(tensor(KERNEL)).digest
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda kernel: kernel.transpose(0, 2, 3, 1),
+        lambda kernel: kernel.reshape(96, -1).T,
+        lambda kernel: kernel.astype(np.float64),
+        lambda kernel: kernel.astype(np.float16),
+    ],
+    ids=["OHWI", "matrix", "float64", "float16"],
+)
+@pytest.mark.parametrize("scale", [1.0, 2e-5, 9e3])
+def test_the_sample_of_a_large_tensor_is_the_same_in_every_layout_and_width(
+    change: Callable[[npt.NDArray[np.float32]], npt.NDArray[np.floating]], scale: float
+) -> None:
+    large = (RANDOM.normal(size=(96, 64, 5, 5)) * scale).astype(np.float32)
+    large[0, :9, 0, 0] = (0.0, -0.0, 6e-8, -6e-8, 0.328125, 1.328, -1.3281, 65504, 70000)
+    with np.errstate(over="ignore"):
+        changed = np.ascontiguousarray(change(large))
+    assert values(changed).values_sha256 == values(large).values_sha256
+    assert values(large * np.float32(1.01)).values_sha256 != values(large).values_sha256
+
+
+def test_the_sample_of_brain_floats_is_that_of_the_floats_they_stand_for() -> None:
+    wide = RANDOM.normal(size=(200, 200)).astype(np.float32)
+    wide[0, :4] = (0.0, -0.0, 1e-10, -1e-8)
+    narrow = (wide.view(np.uint32) >> 16).astype(np.uint16)
+    wide = (narrow.astype(np.uint32) << 16).view(np.float32)
+    found = look_at(tensor(narrow, "bfloat16")).values
+    assert found == values(wide)
+    assert (values(wide).zeros, values(wide).near_zeros) == (2, 3)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_the_sample_is_found_among_few_values_as_among_many(dtype: type[np.floating]) -> None:
+    many = RANDOM.normal(size=300_000).astype(dtype)
+    many[:260_000] = 0.5  # so few are distinct at the beginning that all are looked at
+    many[-9:] = 0.0
+    assert values(RANDOM.permutation(many)) == values(many)
+    assert values(many).zeros == 9
+    assert values(many[9:]).values_sha256 != values(many).values_sha256
+
+
+@pytest.mark.parametrize("shape", [(20_000,), (300, 300)])
+def test_tensors_with_hardly_a_value_in_the_sample_are_counted_whole(
+    shape: tuple[int, ...],
+) -> None:
+    narrow = RANDOM.uniform(1.0, 1.2, shape).astype(np.float32)
+    narrow.flat[:100] = 1.33
+    assert values(narrow.astype(np.float16)).values_sha256 == values(narrow).values_sha256
+    other = narrow.copy()
+    other.flat[-1] += 0.5
+    assert values(other).values_sha256 != values(narrow).values_sha256
+
+
 def test_another_value_changes_the_digest_of_values() -> None:
     other = KERNEL.copy()
     other[3, 2, 1, 0] += 0.01

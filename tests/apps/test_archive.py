@@ -174,6 +174,16 @@ def test_the_longest_comment_and_false_ends_in_it_are_seen_through(
     assert _all(_open(make_zip([part(name=b"a", data=TEXT)], comment=comment))) == {"a": TEXT}
 
 
+def test_of_two_ends_that_both_fit_the_last_counts_as_on_android(
+    make_zip: Make, part: Parts
+) -> None:
+    shown = make_zip([part(name=b"shown", data=TEXT)])
+    hidden = make_zip([part(name=b"hidden", data=TEXT)], comment=shown)
+    assert _all(_open(hidden)) == {"shown": TEXT}
+    empty = make_zip([part(name=b"members", data=TEXT)], comment=make_zip([]))
+    assert _all(_open(empty)) == {"members": TEXT}
+
+
 def test_duplicate_names_are_both_kept(make_zip: Make, part: Parts) -> None:
     archive = _open(make_zip([part(name=b"a", data=TEXT), part(name=b"a", data=NOISE)]))
     assert [bytes(archive.read(entry)) for entry in archive.entries] == [TEXT, NOISE]

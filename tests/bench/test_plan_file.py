@@ -79,7 +79,9 @@ def test_the_documented_presets_are_those_of_the_table() -> None:
 
 
 def test_the_documented_registry_is_the_one_that_is_used() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| (device|launch) \| (.*?) \| (.*?) \|$", PAGE, re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(\w+)` \| (device|launch|sample) \| (.*?) \| (.*?) \|$", PAGE, re.MULTILINE
+    )
     assert rows == [(k.name, k.scope.value, k.unit or "-", k.meaning) for k in KEYS.values()]
 
 

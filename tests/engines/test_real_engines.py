@@ -74,6 +74,7 @@ def test_an_engine_gets_the_seeded_input_and_measures(
     timings = measure(model, tmp_path)
     named = [(n, a) for (n, _, _), a in zip(model.inputs, inputs(model), strict=True)]
     assert timings.input_sha256 == _worker.digest_arrays(named)
+    assert [(i.name, i.shape) for i in timings.inputs] == [(n, a.shape) for n, a in named]
     assert len(timings.steady_s) == 5
     assert timings.load_s is not None
     found = timings.engine_version.partition("+")[0]

@@ -10,8 +10,10 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import lz4.frame
 import numpy as np
 import pytest
+import zstandard
 
 from gaugenn.content import Content, from_bytes, open_file
 from gaugenn.errors import FormatError
@@ -48,6 +50,8 @@ WRAPS: dict[str, Wrap] = {
     "xz": lzma.compress,
     "lzma": lambda data: lzma.compress(data, lzma.FORMAT_ALONE),
     "bzip2": bz2.compress,
+    "zstd": zstandard.compress,
+    "lz4": lz4.frame.compress,
     "xor-0x5a": xored(0x5A),
     "xor-0xff": xored(0xFF),
     "gzip+xor-0x5a": lambda data: gzip.compress(xored(0x5A)(data)),
@@ -170,6 +174,45 @@ def test_a_wrapped_model_that_is_cut_off_is_invalid(wrapping: str) -> None:
         read_model(content)
 
 
+def _varied(size: int) -> bytes:
+    """Bytes that compressors shorten, to about two thirds."""
+    return np.random.default_rng(0).integers(0, 40, size, np.uint8).tobytes()
+
+
+@pytest.mark.parametrize("wrapping", ["bzip2", "zstd", "lz4"])
+def test_a_model_compressed_in_blocks_is_found_behind_large_ones_and_not_when_cut_off(
+    wrapping: str,
+) -> None:
+    model = sample("tflite", at_least=1024).data() + _varied(5 << 20)
+    options = {
+        "bzip2": bz2.compress,
+        "zstd": lambda data: zstandard.ZstdCompressor(level=1, write_checksum=True).compress(data),
+        "lz4": lambda data: lz4.frame.compress(data, block_size=lz4.frame.BLOCKSIZE_MAX4MB),
+    }
+    data = options[wrapping](model)
+    found = identify(from_bytes("a.tflite", data))
+    assert (found.kind, found.formats, found.wrapping) == (FileKind.MODEL, ("tflite",), wrapping)
+    assert found.inner is not None
+    assert bytes(found.inner.data) == model
+    half = identify(from_bytes("a.tflite", data[: len(data) - 99]))
+    assert half.kind is FileKind.UNKNOWN
+    assert f"{'LZ4' if wrapping == 'lz4' else wrapping}-compressed data" in str(half.reason)
+
+
+@pytest.mark.parametrize("wrapping", ["bzip2", "zstd", "lz4"])
+def test_a_bomb_of_blocks_is_no_model_and_not_held(wrapping: str) -> None:
+    size = 160 << 20
+    data = WRAPS[wrapping](sample("tflite").data() + bytes(size))
+    tracemalloc.start()
+    try:
+        found = identify(from_bytes("a.tflite", data))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found.kind is FileKind.UNKNOWN
+    assert peak < _wrappings.MOST_RATIO * len(data) + (64 << 20)
+
+
 def test_a_flipped_bit_in_compressed_data_is_invalid() -> None:
     data = bytearray(gzip.compress(sample("tflite").data() + bytes(9000)))
     data[-6] ^= 1  # the check sum
@@ -208,7 +251,7 @@ def test_the_head_alone_tells_what_the_file_tells() -> None:
         packed = WRAPS[wrapping](data)
         found = identify_head("a.tflite", packed[:HEAD_BYTES], len(packed))
         assert found == identify(from_bytes("a.tflite", packed))
-    for packed in (bz2.compress(data), b"head" + data):
+    for packed in (*(WRAPS[name](data) for name in ("bzip2", "zstd", "lz4")), b"head" + data):
         assert identify_head("a.tflite", packed[:HEAD_BYTES], len(packed)) is None
 
 

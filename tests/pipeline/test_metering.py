@@ -12,6 +12,7 @@ from tests.pipeline import packages
 from gaugenn import api
 from gaugenn.cli import main
 from gaugenn.errors import StoreError, UsageError
+from gaugenn.pipeline.metering import assigned
 from gaugenn.records import Trace, TraceRecord
 from gaugenn.store import Study, put_trace, read_trace
 
@@ -39,8 +40,11 @@ def test_a_measured_launch_has_a_trace_and_the_energy_of_each_phase(study: Path)
         assert row["power_w"] == pytest.approx(2.0)
         assert row["gross_j"] == pytest.approx(2.0 * row["duration_s"])  # type: ignore[operator]
         assert row["net_reason"] == "idle_not_measured"
-    ((samples,),) = [tuple(r.values()) for r in asked(study, "SELECT count(*) FROM samples")]
-    assert samples == next(r["inferences"] for r in phases if r["phase"] == "steady")
+    (told,) = asked(
+        study,
+        "SELECT len(timings.steady_s) * timings.inferences_per_sample AS inferences FROM runs",
+    )
+    assert told["inferences"] == next(r["inferences"] for r in phases if r["phase"] == "steady")
     blob = Study(study).blobs.path(str(trace["blob_sha256"]))
     with duckdb.connect() as connection:
         found = connection.execute("SELECT max(watts) FROM read_parquet(?)", [str(blob)])
@@ -91,11 +95,51 @@ def test_a_meter_that_fails_costs_its_trace_and_not_the_launch(
 
 def test_a_meter_is_refused_where_time_is_not_this_machines(study: Path) -> None:
     settings = api.BenchSettings(engines=("simulated",), devices=("simulated",), preset="smoke")
-    with pytest.raises(UsageError, match="meters measure launches on host only"):
+    with pytest.raises(UsageError, match="the meter simulated cannot measure simulated"):
         api.bench(study, settings, meters=["simulated"])
     with pytest.raises(UsageError, match="no plugin 'wattmeter'"):
         api.bench(study, SMOKE, meters=["wattmeter"])
     assert asked(study, "SELECT * FROM runs") == []
+
+
+def test_a_meter_is_told_which_device_it_measures() -> None:
+    devices = ["host", "pi@raspberry", "10.0.0.7:5555"]
+    found = assigned(["replay:file=a@b.csv@pi@raspberry", "rapl", "fuel_gauge"], devices)
+    assert found == {
+        "host": ["rapl", "fuel_gauge"],
+        "pi@raspberry": ["replay:file=a@b.csv", "fuel_gauge"],
+        "10.0.0.7:5555": ["fuel_gauge"],
+    }
+    assert assigned(["monsoon:voltage=4"], ["R5"]) == {"R5": ["monsoon:voltage=4"]}
+    with pytest.raises(UsageError, match=r"which device does the meter hwmon measure\? .*@DEVICE"):
+        assigned(["hwmon"], devices)
+    with pytest.raises(UsageError, match="the meter rapl cannot measure R5"):
+        assigned(["rapl@R5"], ["R5", "host"])
+
+
+def test_two_meters_on_a_launch_are_compared_and_give_energy_of_an_inference(
+    study: Path, tmp_path: Path
+) -> None:
+    lines = "".join(f"{n / 100:.2f},2.2\n" for n in range(30_000))
+    (tmp_path / "t.csv").write_text(f"t_s,main_w\n{lines}")
+    settings = api.BenchSettings(engines=("null",), preset="smoke", launches=3)
+    meters = ["simulated:high=2,rate=10000", f"replay:file={tmp_path / 't.csv'}"]
+    api.bench(study, settings, meters=meters, idle_s=0.0)
+    checks = asked(study, "SELECT * FROM meter_checks WHERE phase = 'steady'")
+    assert len(checks) == 3
+    for row in checks:
+        assert (row["first"], row["second"]) == ("replay t.csv", "simulated constant")
+        assert row["ratio"] == pytest.approx(1.1)
+        assert (row["agrees"], row["reason"]) == (False, "meters_disagree")
+    rows = asked(study, "SELECT * FROM inference_energies ORDER BY source")
+    assert [(row["launches"], row["power_w"]) for row in rows] == [
+        (3, pytest.approx(2.2)),
+        (3, pytest.approx(2.0)),
+    ]
+    (model,) = asked(study, "SELECT flops FROM models")
+    assert rows[1]["mflop_per_j"] == pytest.approx(
+        model["flops"] / rows[1]["gross_j"] / 1e6  # type: ignore[operator]
+    )
 
 
 def test_scenarios_follow_from_measured_energy(

@@ -382,6 +382,28 @@ def test_inspect_prints_one_object_a_file_in_order(apps: Path) -> None:
     assert cut["error"]
 
 
+def test_inspect_tells_composition_precision_values_and_every_layer(apps: Path) -> None:
+    done = _run("inspect", "--json", "--layers", apps / "lone.onnx", apps / "good.apk")
+    lone, package = map(json.loads, done.stdout.splitlines())
+    assert lone["layer_classes"] == {"convolution": 1, "activation": 1, "pooling": 1}
+    assert lone["weight_elements"] == {"float32": 216}
+    assert (lone["quantization"], lone["weights_examined"]) == ("none", 216)
+    assert len(lone["weights_sha256"]) == len(lone["architecture_sha256"]) == 64
+    assert [layer["operator"] for layer in lone["layers"]] == ["Conv", "Relu", "GlobalAveragePool"]
+    assert lone["layers"][0]["output_shape"] == [1, 8, 8, 8]
+    assert sum(layer["macs"] for layer in lone["layers"]) == lone["macs"]
+    assert [bool(model["layers"]) for model in package["models"]] == [True, False, True]
+    printed = _run("inspect", "--layers", apps / "lone.onnx", apps / "good.apk").stdout
+    assert printed.count("node") > 3
+    assert f"{apps / 'good.apk'}!/assets/net.param" in printed
+
+
+def test_inspect_names_what_is_no_model(tmp_path: Path) -> None:
+    (tmp_path / "photo").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(90))
+    (found,) = api.inspect(tmp_path / "photo")
+    assert (found.kind, found.error) == ("unknown", "a PNG image")
+
+
 def test_weights_without_a_graph_are_no_model(tmp_path: Path) -> None:
     np.save(tmp_path / "table.npy", np.arange(12, dtype=np.float32))
     (found,) = api.inspect(tmp_path / "table.npy")
@@ -450,13 +472,20 @@ def test_damaged_tables_and_journals_are_store_errors(apps: Path, tmp_path: Path
     assert "COMMIT.json cannot be read" in done.stderr
     assert "Traceback" not in done.stderr
     shutil.rmtree(batch)
-    for part in (folder / "tables" / "models").iterdir():
+    held = _ask(folder, "SELECT model_sha256, macs FROM models ORDER BY 1")
+    parts = list((folder / "tables" / "models").iterdir())
+    for part in parts:
         os.truncate(part, 100)
     for command in (("scan", apps, "--out", folder), ("query", folder, "SELECT 1 FROM models")):
         done = _run(*command)
         assert done.returncode == 1
-        assert "cannot be read" in done.stderr
+        assert f"{parts[0].name}'. Move that file away" in done.stderr
+        assert "LINE" not in done.stderr
         assert "Traceback" not in done.stderr
+    for part in parts:
+        part.rename(tmp_path / part.name)
+    assert _run("scan", apps / "good.apk", "--out", folder).returncode == 0
+    assert _ask(folder, "SELECT model_sha256, macs FROM models ORDER BY 1") == held
 
 
 def test_a_blob_without_room_ends_the_scan_and_is_no_failure_of_its_package(

@@ -13,6 +13,7 @@ from gaugenn.records import (
     Aggregate,
     FileKind,
     Imported,
+    InputShape,
     JobRecord,
     ModelRecord,
     Precision,
@@ -27,6 +28,7 @@ RECORD = JobRecord(job_sha256=JOB.job_sha256, job=JOB, launches=5, timing_semant
 GPU = replace(JOB, processor=Processor.GPU)
 HALF = replace(JOB, precision=Precision.FLOAT16)
 TWO = replace(JOB, threads=2)
+SIZED = replace(JOB, input_shapes=(InputShape(name="x", shape=(1, 3, 299, 299)),))
 FAKE = replace(cases.SEMANTICS, real_weights=False)
 SUMMED = cases.run(
     steady_s=(),
@@ -57,6 +59,10 @@ CASES: dict[str, Rows] = {
         [RUN, cases.run(outputs=cases.output(sha256="9" * 64, mean=0.2)), RUN, RUN, RUN],
     ),
     "impossible_speed": (RECORD, [FAST] * 5),
+    "other_input_size": (
+        JobRecord(job_sha256="", job=SIZED, launches=5),
+        [cases.run(inputs=(InputShape(name="x", shape=(1, 3, 395, 395)),))] * 5,
+    ),
     "aggregate_only": (RECORD, [SUMMED] * 5),
     "libraries_differ": (RECORD, [replace(RUN, library_sha256=d) for d in "aaabb"]),
     "imported": (
@@ -94,8 +100,12 @@ def stored(folder: Path, record: JobRecord, runs: Sequence[Run]) -> dict[str, li
     return {row["validity"]: row["reasons"] for row in found.to_pylist()}
 
 
+AMONG_OTHERS = {"outputs_disagree", "input_sizes_differ"}
+"""Rules that one job alone cannot break."""
+
+
 @pytest.mark.parametrize(
-    "reason", [rule.reason for rule in RULES if rule.reason != "outputs_disagree"]
+    "reason", [rule.reason for rule in RULES if rule.reason not in AMONG_OTHERS]
 )
 def test_a_rule_fires_from_stored_rows_and_gives_its_validity(reason: str, tmp_path: Path) -> None:
     record, runs = CASES[reason]

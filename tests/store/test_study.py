@@ -1,5 +1,6 @@
 """A study holds whole batches, whatever happens to the process that writes them."""
 
+import json
 import multiprocessing
 import os
 import resource
@@ -21,6 +22,7 @@ from gaugenn.records import (
     FileKind,
     Job,
     JobRecord,
+    ModelRecord,
     PackageKind,
     Run,
     RunStatus,
@@ -264,6 +266,23 @@ def test_a_study_of_a_newer_version_is_a_clear_error(tmp_path: Path) -> None:
     (study.path / "study.json").write_text('{"schema_version": 99}')
     with pytest.raises(StoreError, match=r"schema version 99.*upgrade gaugenn"):
         Study(tmp_path)
+
+
+def test_what_an_older_version_concluded_from_models_is_dropped_and_nothing_else(
+    tmp_path: Path,
+) -> None:
+    study = Study.create(tmp_path)
+    model = ModelRecord(model_sha256="a" * 64, kind=FileKind.MODEL, format="onnx", size_bytes=1)
+    study.write([_app(1), model])
+    study.renew()
+    assert study.rows(ModelRecord) == [model]
+    told = json.loads((tmp_path / "study.json").read_text())
+    (tmp_path / "study.json").write_text(json.dumps(told | {"schema_version": 1}))
+    older = Study(tmp_path)
+    assert (older.schema_version, len(older.rows(ModelRecord))) == (1, 1)
+    older.renew()
+    assert (len(older.rows(ModelRecord)), len(older.rows(App))) == (0, 1)
+    assert json.loads((tmp_path / "study.json").read_text()) == told
 
 
 def test_a_folder_that_is_no_study_is_a_clear_error(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
 """What a verdict is given on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from gaugenn.records import (
     Environment,
+    InputShape,
     Job,
     OutputStatistics,
     Run,
@@ -12,6 +13,14 @@ from gaugenn.records import (
     Timings,
     TimingSemantics,
 )
+
+Sizes = tuple[tuple[int, ...], ...]
+"""Of each input, in any order."""
+
+
+def input_sizes(shapes: Iterable[InputShape]) -> Sizes:
+    """Sizes of inputs, whatever the library's layout and its number of dimensions of size 1."""
+    return tuple(sorted(tuple(sorted(n for n in shape.shape if n != 1)) for shape in shapes))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +37,7 @@ class Case:
         precision: half-width of the interval that was asked for.
         others: outputs of other jobs that ran the same model on the same input.
         imported: whether somebody else measured it.
+        other_sizes: input sizes, as `input_sizes` says, of other jobs that ran the same model.
     """
 
     job: Job
@@ -39,6 +49,7 @@ class Case:
     precision: float | None = None
     others: Sequence[Sequence[OutputStatistics]] = ()
     imported: bool = False
+    other_sizes: Sequence[Sizes] = ()
 
     @property
     def measured(self) -> list[Timings]:

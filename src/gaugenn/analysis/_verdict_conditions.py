@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from gaugenn.analysis._verdict_case import Case
-from gaugenn.records import Processor, Reading, Run
+from gaugenn.records import Processor, Reading, Run, ThermalStart
 from gaugenn.records._environment import number, text
 
 CPU_SHARE_WANTED = 0.9
@@ -56,7 +56,9 @@ def frequency_changed(case: Case) -> bool:
 
 
 def hot_start(case: Case) -> bool:
-    """Some zone was much hotter before one launch than before another."""
+    """A launch did not get cool, or some zone was much hotter before it than before another."""
+    if any(run.thermal_start is ThermalStart.HOT for run in case.runs):
+        return True
     zones: dict[str, list[float]] = {}
     for run in case.runs:
         for reading in run.before:

@@ -67,12 +67,16 @@ class Alignment:
         rate: of the meter's clock over the device's, less 1; 50e-6 is 50 ppm.
         anchor_s: device's time of the first marker, about which the rate turns.
         uncertainty_s: of a moment between the markers.
+        residual_s: how much further apart the markers lie in the power than on the device.
+        correlation: of the less clear marker.
     """
 
     offset_s: float
     rate: float
     anchor_s: float
     uncertainty_s: float
+    residual_s: float
+    correlation: float
 
     def to_meter_s(self, device_s: float) -> float:
         """The meter's time of a moment of the device."""
@@ -148,6 +152,7 @@ def align(
     expected_offset_s: float | None = None,
     slack_s: float = 5.0,
     bursts_s: Sequence[tuple[float, float]] = BURSTS_S,
+    last_bursts_s: Sequence[tuple[float, float]] | None = None,
 ) -> tuple[Alignment | None, str | None]:
     """Joins the clocks by the markers at the start and the end.
 
@@ -157,6 +162,7 @@ def align(
         expected_offset_s: meter's clock minus device's, about; None where nothing is known.
         slack_s: how wrong that may be.
         bursts_s: seconds on and off.
+        last_bursts_s: those of the second marker, where they are others.
 
     Returns:
         The alignment, or None and why: `no_sync` and what went wrong.
@@ -184,7 +190,8 @@ def align(
         return None, f"no_sync: start: {first.reason} (correlation {first.correlation:.2f})"
     about_s = first.begin_s + apart_s
     room_s = 0.5 + apart_s * MAXIMUM_RATE_DIFFERENCE
-    second = find_marker(trace, Window(begin_s=about_s - room_s, end_s=about_s + room_s), bursts_s)
+    second_within = Window(begin_s=about_s - room_s, end_s=about_s + room_s)
+    second = find_marker(trace, second_within, last_bursts_s or bursts_s)
     if second.begin_s is None:
         return None, f"no_sync: end: {second.reason} (correlation {second.correlation:.2f})"
     shift_s = second.begin_s - first.begin_s - apart_s
@@ -197,6 +204,8 @@ def align(
             rate=rate,
             anchor_s=stamps_s[0],
             uncertainty_s=1 / min(GRID_HZ, trace.rate_hz),
+            residual_s=shift_s,
+            correlation=min(first.correlation, second.correlation),
         ),
         None,
     )

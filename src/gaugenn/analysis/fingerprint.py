@@ -12,8 +12,9 @@ networks that differ only in what is left out share one.
 names, order and metadata do not matter; layout and precision do.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
+
+from blake3 import blake3
 
 from gaugenn.analysis._node_view import Shape, kind_of
 from gaugenn.analysis._order import execution_order
@@ -75,7 +76,7 @@ def architecture_digest(model: Model, shapes: InferredShapes) -> str:
 
 
 def weight_digest(weights: Iterable[Weight]) -> str | None:
-    """SHA-256 of a set of weights, or None without weights or without the bytes of one.
+    """Digest of a set of weights, or None without weights or without the bytes of one.
 
     Reads every byte.
     """
@@ -83,7 +84,7 @@ def weight_digest(weights: Iterable[Weight]) -> str | None:
 
 
 def combined_digest(digests: Sequence[str | None]) -> str | None:
-    """The digest of a set of weights whose own digests are known."""
+    """The digest of a set of weights whose own digests are known: SHA-256 of the sorted list."""
     known = [each for each in digests if each is not None]
     if not known or len(known) != len(digests):
         return None
@@ -91,10 +92,15 @@ def combined_digest(digests: Sequence[str | None]) -> str | None:
 
 
 def tensor_digest(tensor: Tensor) -> str | None:
-    """SHA-256 of a tensor's element type, shape and bytes, or None where it has no bytes."""
+    """BLAKE3 of a tensor's element type, shape and bytes, or None where it has no bytes.
+
+    BLAKE3 is more than twice as fast as SHA-256 is with the processor's instructions for it.
+
+    **Source:** https://github.com/BLAKE3-team/BLAKE3-specs
+    """
     if tensor.data is None:
         return None
-    state = hashlib.sha256(f"{tensor.dtype.value}{list(tensor.shape or ())}\0".encode())
+    state = blake3(f"{tensor.dtype.value}{list(tensor.shape or ())}\0".encode())
     for block in blocks(tensor.read()):
         state.update(block)
     return state.hexdigest()

@@ -15,6 +15,9 @@ import numpy as np
 
 from gaugenn.errors import UsageError
 
+MARGIN_C = 2.0
+"""Above the start temperature, that counts as back to it, where nothing else is asked for."""
+
 
 class Decision(StrEnum):
     """What to do now."""
@@ -39,7 +42,7 @@ class ThermalRule:
         kill_c: no sensor may be hotter.
     """
 
-    margin_c: float = 2.0
+    margin_c: float = MARGIN_C
     flat_c_per_minute: float = 1.0
     flat_s: float = 20.0
     patience_s: float = 600.0

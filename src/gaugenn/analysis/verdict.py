@@ -12,7 +12,7 @@ from enum import StrEnum
 from itertools import combinations
 
 from gaugenn.analysis import _verdict_conditions as conditions
-from gaugenn.analysis._verdict_case import Case
+from gaugenn.analysis._verdict_case import Case, Sizes, input_sizes
 from gaugenn.analysis.agreement import outputs_agree
 from gaugenn.analysis.statistics import estimate, is_bimodal
 from gaugenn.records import (
@@ -94,18 +94,25 @@ def verdicts(
     launches = counted(runs)
     outputs = _first_outputs(launches)
     jobs = list(jobs)
+    sizes = _first_sizes(launches)
+    of_model: dict[object, dict[str, Sizes]] = {}
+    for record in jobs:
+        if record.job_sha256 in sizes:
+            group = of_model.setdefault(_same_input(record.job), {})
+            group[record.job_sha256] = sizes[record.job_sha256]
     alike: dict[tuple[str, str | None], dict[str, Outputs]] = {}
     for record in jobs:
         if record.job_sha256 in outputs:
             fed, made_of_it = outputs[record.job_sha256]
-            group = alike.setdefault((record.job.model_sha256, fed), {})
-            group[record.job_sha256] = made_of_it
+            same = alike.setdefault((record.job.model_sha256, fed), {})
+            same[record.job_sha256] = made_of_it
     found: dict[str, Verdict] = {}
     for record in jobs:
         made = launches.get(record.job_sha256)
         if made:
             fed, _ = outputs.get(record.job_sha256, (None, ()))
-            group = alike.get((record.job.model_sha256, fed), {})
+            same = alike.get((record.job.model_sha256, fed), {})
+            group = of_model.get(_same_input(record.job), {})
             case = Case(
                 job=record.job,
                 runs=made,
@@ -114,7 +121,8 @@ def verdicts(
                 macs=_macs(record.job, counts.get(record.job.model_sha256)),
                 launches=record.launches,
                 precision=record.precision,
-                others=[o for job, o in group.items() if job != record.job_sha256],
+                others=[o for job, o in same.items() if job != record.job_sha256],
+                other_sizes=[s for job, s in group.items() if job != record.job_sha256],
                 imported=record.imported is not None,
             )
             found[record.job_sha256] = verdict(case)
@@ -134,6 +142,22 @@ def _first_outputs(
             timings = run.timings
             if run.status is RunStatus.OK and timings is not None and timings.latency_s is not None:
                 found[job] = (timings.input_sha256, timings.outputs)
+                break
+    return found
+
+
+def _same_input(job: Job) -> tuple[object, ...]:
+    """Jobs that are alike in this have to take inputs of one size."""
+    return job.model_sha256, job.batch, job.input_shapes
+
+
+def _first_sizes(launches: Mapping[str, Sequence[Run]]) -> dict[str, Sizes]:
+    """What size of input the first good launch of each job took, where that is known."""
+    found: dict[str, Sizes] = {}
+    for job, runs in launches.items():
+        for run in runs:
+            if run.status is RunStatus.OK and run.timings is not None and run.timings.inputs:
+                found[job] = input_sizes(run.timings.inputs)
                 break
     return found
 
@@ -197,6 +221,36 @@ def _contradicted(case: Case) -> bool:
 
 def _disputed(case: Case) -> bool:
     return bool(_disagreements(case)) and not _contradicted(case)
+
+
+def _fed(case: Case) -> set[Sizes]:
+    return {input_sizes(timings.inputs) for timings in case.measured if timings.inputs}
+
+
+def _other_input_size(case: Case) -> bool:
+    """It took another size than was asked for, or than at least two others that agree."""
+    fed = _fed(case)
+    asked = input_sizes(case.job.input_shapes)
+    if case.job.batch == 1 and any(not _holds(sizes, asked) for sizes in fed):
+        return True
+    if not fed or any(sizes in fed for sizes in case.other_sizes):
+        return False
+    return any(one == two for one, two in combinations(case.other_sizes, 2))
+
+
+def _holds(sizes: Sizes, asked: Sizes) -> bool:
+    left = list(sizes)
+    for size in asked:
+        if size not in left:
+            return False
+        left.remove(size)
+    return True
+
+
+def _input_sizes_differ(case: Case) -> bool:
+    fed = _fed(case)
+    differ = bool(fed) and any(sizes not in fed for sizes in case.other_sizes)
+    return differ and not _other_input_size(case)
 
 
 def _impossible_speed(case: Case) -> bool:
@@ -327,6 +381,11 @@ INVALID_RULES = _rules(
             "Launches disagree on an output beyond rounding, or other engines agree on another one.",
             lambda case: _outputs_differ(case) or _contradicted(case),
         ),
+        "other_input_size": (
+            "It took an input of another size than was asked for, or than other engines took for the "
+            "same model.",
+            _other_input_size,
+        ),
         "impossible_speed": (
             "Faster than any processor of these cores and frequency could be.",
             _impossible_speed,
@@ -351,6 +410,11 @@ SEMIVALID_RULES = _rules(
             "Another engine gives another output for the same model and input; which one is right is "
             "not known.",
             _disputed,
+        ),
+        "input_sizes_differ": (
+            "Another engine took another size of input for the same model; their times are not those "
+            "of the same work.",
+            _input_sizes_differ,
         ),
         "other_threads": ("Another number of threads computed than asked for.", _other_threads),
         "few_launches": (

@@ -1,15 +1,20 @@
 """What the values of weights say: zeros, clusters, and a digest that no layout changes.
 
-Each weight is read once, in chunks: time is a few nanoseconds an element, memory some `CHUNK_BYTES`.
-The means is a histogram over the values rounded to 16-bit floats, which has at most 65,536 bins.
+Each weight is read once, in chunks: time is a nanosecond or two an element, memory some `CHUNK_BYTES`.
+The means is a histogram over the values rounded to 16-bit floats, which has at most 65,536 bins; of
+32,768 floats or more it holds a sample only, about every 128th (see `_value_histogram`).
 
-**The digest of values** is that of the histogram. It is the same for OIHW, OHWI and HWIO, for a matrix
-and its transpose, for any container, and for 32-bit floats and the 16-bit floats they were rounded to.
-Signs of zero do not matter. Integers are compared by their distance from the zero point, so that uint8
-with zero point 128 equals int8. What breaks it: batch normalisation folded into the weights by one
-converter and not by another, quantisation with other scales, values that a converter recomputed and
-that differ even in the last bit (one in some hundred such values rounds to another 16-bit float), and
-matrices that are joined in one format and apart in another.
+**The digest of values** is that of the histogram and, for a sample, of the number of elements. It is
+the same for OIHW, OHWI and HWIO, for a matrix and its transpose, for any container, and for 32-bit
+floats and the 16-bit floats they were rounded to. Signs of zero do not matter. Integers are compared by
+their distance from the zero point, so that uint8 with zero point 128 equals int8.
+
+What breaks it: batch normalisation folded into the weights by one converter and not by another,
+quantisation with other scales, values that a converter recomputed and that differ even in the last bit
+(one in some hundred such values rounds to another 16-bit float), and matrices that are joined in one
+format and apart in another. What it misses: a few changed values among many, since each of them is in
+the sample, before or after, in one of 64 cases. The digest of the bytes, `WeightLook.digest`, misses
+nothing.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,14 +28,18 @@ from gaugenn.analysis._node_view import elements
 from gaugenn.analysis._parameters import Weight
 from gaugenn.analysis._value_histogram import (
     NEGATIVE_ZERO,
+    SAMPLE_MINIMUM,
+    SAMPLED_FROM,
     Counts,
     Distinct,
     Histogram,
     NearZeros,
     Patterns,
     Rounding,
+    Sampling,
     byte_counts,
     digest,
+    is_sampled,
     merged,
 )
 from gaugenn.analysis.cost import ModelCost
@@ -57,6 +66,12 @@ MAXIMUM_CLUSTERS = 256
 
 SMALLEST_CLUSTERED = 4096
 """Tensors with fewer elements are not asked: few distinct values may be chance."""
+
+_LOOKED_AT = 1024
+"""Elements that show, as a rule, that there are more than `MAXIMUM_CLUSTERS`."""
+
+_HELD = 1 << 16
+"""Picked floats that are rounded and counted together."""
 
 _BYTES = frozenset({DataType.INT8, DataType.INT4, DataType.INT2}) | frozenset(
     {DataType.UINT8, DataType.UINT4, DataType.UINT2}
@@ -223,14 +238,23 @@ def _pieces(tensor: Tensor) -> Iterator[tuple[int, npt.NDArray[np.generic]]]:
 
 
 def _of_floats(tensor: Tensor) -> TensorValues:
-    is_asked = (tensor.elements or 0) >= SMALLEST_CLUSTERED
-    found = _of_halves(tensor) if tensor.dtype.bits == 16 else _of_wide(tensor, is_asked=is_asked)
+    total = tensor.elements or 0
+    is_asked = total >= SMALLEST_CLUSTERED
+    found = _of_many(tensor) if total >= SAMPLED_FROM else None
+    if found is None:
+        wide = tensor.dtype.bits != 16
+        found = _of_wide(tensor, is_asked=is_asked) if wide else _of_halves(tensor)
+    kind, patterns, counts = "half", found.patterns, found.counts
+    if total >= SAMPLED_FROM:
+        chosen = is_sampled(patterns)
+        if counts[chosen].sum() >= SAMPLE_MINIMUM:
+            kind, patterns, counts = f"half, sample of {total}", patterns[chosen], counts[chosen]
     return TensorValues(
-        elements=tensor.elements or 0,
+        elements=total,
         zeros=found.near.zeros,
         near_zeros=found.near.near,
         clusters=found.clusters if is_asked else None,
-        values_sha256=digest("half", found.patterns, found.counts),
+        values_sha256=digest(kind, patterns, counts),
     )
 
 
@@ -240,6 +264,71 @@ class _Counted:
     patterns: Patterns
     counts: Counts
     clusters: int
+
+
+_FRACTION_BITS = {DataType.FLOAT32: 23, DataType.FLOAT16: 10, DataType.BFLOAT16: 7}
+
+
+def _of_many(tensor: Tensor) -> _Counted | None:
+    """Of a large tensor by the sample alone, and without counting distinct values.
+
+    Returns:
+        The sample's patterns as the only ones; None where all values must be looked at: few may be
+        distinct, few are in the sample, or the type is another one.
+    """
+    fraction_bits = _FRACTION_BITS.get(tensor.dtype)
+    if fraction_bits is None:
+        return None
+    raw, kind = tensor.read(), np.dtype(f"<u{(tensor.dtype.bits or 8) // 8}")
+    data = np.frombuffer(raw, dtype=kind)
+    if _may_be_few(data[: CHUNK_BYTES // kind.itemsize]):
+        return None
+    sampling = Sampling(kind, fraction_bits, _near_bits(tensor.dtype))
+    histogram = Histogram()
+    held: list[npt.NDArray[np.generic]] = []
+    step = CHUNK_BYTES // kind.itemsize
+    for start in range(0, data.size, step):
+        piece = data[start : start + step]
+        held.append(sampling.pick(piece.astype(kind, copy=not piece.flags.aligned)))
+        release(raw[start * kind.itemsize : (start + step) * kind.itemsize])
+        if sum(each.size for each in held) >= _HELD or start + step >= data.size:
+            patterns = _rounded(np.concatenate(held), tensor.dtype)
+            histogram.add(patterns[is_sampled(patterns)])
+            held.clear()
+    patterns, counts = histogram.counted()
+    if counts.sum() < SAMPLE_MINIMUM:
+        return None
+    near = NearZeros(zeros=sampling.zeros, near=sampling.near_zeros)
+    return _Counted(near=near, patterns=patterns, counts=counts, clusters=0)
+
+
+def _may_be_few(bits: npt.NDArray[np.generic]) -> bool:
+    """Whether a look at some elements leaves it open that the tensor is clustered."""
+    some = bits[:: max(1, bits.size // _LOOKED_AT)]
+    # Two zeros, and many bits for not-a-number, are what makes few values out of more patterns.
+    if some.dtype.itemsize == 4:
+        return np.unique(some.view(np.float32)).size <= MAXIMUM_CLUSTERS
+    return np.unique(some.view(np.uint16) & np.uint16(0x7FFF)).size <= MAXIMUM_CLUSTERS
+
+
+def _near_bits(dtype: DataType) -> int:
+    """The bits of the largest magnitude of at most `NEAR_ZERO`."""
+    if dtype is DataType.FLOAT16:
+        return 0  # the smallest that there is, 2**-24, is larger
+    bits = int(np.float32(NEAR_ZERO).view(np.uint32))
+    return bits if dtype is DataType.FLOAT32 else bits >> 16
+
+
+def _rounded(bits: npt.NDArray[np.generic], dtype: DataType) -> Patterns:
+    """The nearest 16-bit floats of floats given by their bits."""
+    if dtype is DataType.FLOAT16:
+        return bits.view(np.uint16)
+    if dtype is DataType.BFLOAT16:
+        bits = bits.astype(np.uint32) << 16
+    wide = bits.view(np.float32)
+    patterns = np.empty(wide.size, np.uint16)
+    Rounding(NEAR_ZERO).round(wide, patterns)
+    return patterns
 
 
 def _of_wide(tensor: Tensor, *, is_asked: bool) -> _Counted:

@@ -54,6 +54,7 @@ from gaugenn.api._zoo import (
 from gaugenn.bench.discovery import DeviceInfo
 from gaugenn.bench.discovery import devices as devices_list
 from gaugenn.bench.discovery import release as device_release
+from gaugenn.bench.discovery import resources as device_resources
 from gaugenn.bench.settings import BenchSettings, Experiment
 from gaugenn.doctor import Check, doctor
 from gaugenn.pipeline.compare import Comparison, ModelComparison
@@ -102,6 +103,7 @@ __all__ = [
     "crawl",
     "dataset_card",
     "device_release",
+    "device_resources",
     "devices_list",
     "diff",
     "doctor",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 # The report's libraries take half a second to import, so only the verbs that need them do.
 
 PathLike = Path | str
+_SHARED_WITHOUT_RAY = "a shared store is for the workers of a Ray cluster; name it with --ray"
 Paths = Sequence[PathLike] | PathLike
 
 
@@ -115,7 +116,7 @@ def scan(
     from gaugenn import report as reporting
 
     if shared is not None and ray is None:
-        raise UsageError("a shared store is for the workers of a Ray cluster; name it with --ray")
+        raise UsageError(_SHARED_WITHOUT_RAY)
     opened, listed = _open(paths, out)
     with opened.exclusive():
         if ray is None:
@@ -141,6 +142,8 @@ def bench(
     watcher: Watcher | None = None,
     meters: Sequence[str] = (),
     idle_s: float = IDLE_MINIMUM_S,
+    ray: str | None = None,
+    shared: str | None = None,
 ) -> StudyResult:
     """Runs the study's models with the installed engines; launches that are there are not repeated.
 
@@ -151,18 +154,26 @@ def bench(
         build_zoo: whether to build them before, where they are not.
         workers: processes for reading; all cores by default.
         watcher: is told how it goes.
-        meters: names of meters that measure each launch on the host; see docs/energy.md.
+        meters: names of meters that measure each launch, as `METER` or `METER@DEVICE`; see
+            docs/energy.md.
         idle_s: of idle power before and after each launch, where there are meters.
+        ray: address of a Ray cluster whose machines announce the devices, see `scan`; each is measured
+            where it hangs.
+        shared: see `scan`.
 
     Raises:
         StoreError: the folder is no study.
-        UsageError: no such reference model, or none of them is built.
+        UsageError: no such reference model, or none of them is built; `shared` without `ray`; or a
+            device that no machine of the cluster announces.
         MissingToolError: they are to be built, and the exporters are not installed.
     """
     from gaugenn import report as reporting
 
     watcher = watcher or Silent()
-    require_engines(settings)
+    if ray is None:
+        require_engines(settings)
+        if shared is not None:
+            raise UsageError(_SHARED_WITHOUT_RAY)
     built = models_for_study(zoo, watcher, build=build_zoo) if zoo else ()
     opened = Study.create(Path(folder)) if zoo else Study(Path(folder))
     with opened.exclusive():
@@ -171,7 +182,16 @@ def bench(
             with LocalPool(workers) as pool:
                 census(opened, graphs, pool, watcher)
             remember(opened, built)
-        measure(opened, settings, watcher, meters, idle_s)
+        if ray is None:
+            measure(opened, settings, watcher, meters, idle_s)
+        else:
+            from gaugenn.execute.ray import RayPool
+            from gaugenn.pipeline.elsewhere import measure_elsewhere
+
+            store = SharedStore(shared) if shared is not None else SharedStore.inside(opened)
+            cluster = RayPool(ray)
+            with cluster:
+                measure_elsewhere(opened, settings, watcher, cluster, store, meters, idle_s)
         opened.compact()
     return StudyResult(study=opened.path, summary=reporting.summary(opened), report=None)
 

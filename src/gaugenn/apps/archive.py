@@ -8,6 +8,7 @@ readings (by its central header, by its local header, as deflated, as stored) an
 structures and magic numbers; integers are little-endian.
 """
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -32,6 +33,7 @@ from gaugenn.errors import LimitError, PackageError
 
 _END = struct.Struct("<4s8xIIH")  # magic directory-size directory-offset comment-length
 _COMMENT_MAXIMUM = 65_535
+_END_PATTERN = re.compile(re.escape(END_MAGIC))  # finds nothing several times as fast as `rfind`
 _CENTRAL_OFFSET = 42  # in a central header: of the local header
 
 APPENDED_AFTER_BYTES = 4096
@@ -73,8 +75,11 @@ def appended_zip(data: memoryview) -> int | None:
     end = data.nbytes - _END.size
     if data[end : end + 4] != END_MAGIC:
         begin = max(0, end - _COMMENT_MAXIMUM)
-        end = begin + bytes(data[begin:]).rfind(END_MAGIC)
-        if end < begin or end + _END.size > data.nbytes:
+        tail = data[begin:]
+        if _END_PATTERN.search(tail) is None:
+            return None
+        end = begin + bytes(tail).rfind(END_MAGIC)
+        if end + _END.size > data.nbytes:
             return None
     _, size, offset, comment = _END.unpack_from(data, end)
     directory = end - size

@@ -16,13 +16,14 @@ import numpy.typing as npt
 
 from gaugenn.errors import FormatError
 
-_MAGIC = b"dex\n"
+DEX_MAGIC = b"dex\n"
 _HEADER_BYTES = 0x70
 _STRINGS, _TYPES, _METHODS, _CLASSES = 0x38, 0x40, 0x58, 0x60
 _MOST_ROWS = 1 << 16  # of types, methods and classes, whose numbers have 16 bits
 _MOST_STRINGS = 1 << 22
 _METHOD_BYTES, _CLASS_BYTES = 8, 32
 _NO_TEXT = 1 << 40
+_WINDOW = 96  # bytes looked at together; longer texts are looked at one by one
 
 _Words = npt.NDArray[np.int64]
 _Keys = npt.NDArray[np.uint64]
@@ -30,7 +31,7 @@ _Keys = npt.NDArray[np.uint64]
 
 def is_dex(head: bytes) -> bool:
     """Whether the bytes start a dex file of any version."""
-    return head[:4] == _MAGIC and head[4:7].isdigit() and head[7:8] == b"\0"
+    return head[:4] == DEX_MAGIC and head[4:7].isdigit() and head[7:8] == b"\0"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,32 @@ class Names:
             if len(piece) < length:
                 return piece
             length *= 8
+
+    def count_short_last_parts(self, rows: _Words, longest: int) -> int:
+        """How many of the texts have at most so many bytes behind their last `/`.
+
+        Args:
+            rows: indices of texts.
+            longest: bytes.
+        """
+        size = self._data.nbytes
+        starts = self._starts[rows]
+        inside = starts <= size - _WINDOW
+        shape = (max(0, size - _WINDOW + 1), _WINDOW)
+        buffer = self._data if shape[0] else np.zeros(0, dtype=np.uint8)
+        every = np.ndarray(shape, dtype=np.uint8, buffer=buffer, strides=(1, 1))
+        windows = every[starts[inside]]
+        nul = windows == 0
+        ends = nul.argmax(axis=1)
+        before = ends[:, None] - np.arange(1, longest + 2)
+        slashes = np.take_along_axis(windows, np.maximum(before, 0), axis=1) == ord("/")
+        short = (slashes & (before >= 0)).any(axis=1) | (ends <= longest)
+        ended = nul.any(axis=1)
+        others = np.concatenate([rows[inside][~ended], rows[~inside]])
+        texts = (self.raw(row) for row in others.tolist())
+        return int(np.count_nonzero(short & ended)) + sum(
+            len(text.rpartition(b"/")[2]) <= longest for text in texts
+        )
 
     def with_prefix(self, prefix: bytes) -> list[int]:
         """Indices of the texts that start with the prefix."""
@@ -198,9 +225,12 @@ class Dex:
     def _text_starts(self, offsets: _Words) -> _Words:
         """Skips the variable-length count before each text."""
         raw = np.frombuffer(self._data, dtype=np.uint8)
-        starts = offsets.copy()
-        open_rows = np.arange(len(starts))
-        for _ in range(5):
+        if not len(offsets):
+            return offsets
+        inside = offsets < len(raw)
+        starts = offsets + inside
+        open_rows = np.flatnonzero(inside & (raw[np.minimum(offsets, len(raw) - 1)] >= 0x80))
+        for _ in range(4):
             open_rows = open_rows[starts[open_rows] < len(raw)]
             if not len(open_rows):
                 break

@@ -206,19 +206,24 @@ class Directory(Sequence[Entry]):
         data = self._data
         tail_start = max(0, data.nbytes - _END_BYTES - _COMMENT_MAXIMUM)
         tail = bytes(data[tail_start:])
-        candidates: list[int] = []
+        empty: tuple[int, int, int, int] | None = None
+        doubtful: list[int] = []
         at = tail.rfind(END_MAGIC)
         while at >= 0:
-            if at + _END_BYTES <= len(tail):
-                comment = int.from_bytes(tail[at + 20 : at + 22], "little")
-                exact = at + _END_BYTES + comment == len(tail)
-                candidates.insert(0 if exact else len(candidates), tail_start + at)
+            comment = int.from_bytes(tail[at + 20 : at + 22], "little")
+            if at + _END_BYTES + comment == len(tail):  # the last of several counts, as on Android
+                found = self._try_directory(tail_start + at)
+                if found is not None and found[0] < found[1]:
+                    return found
+                empty = empty or found
+            elif at + _END_BYTES <= len(tail):
+                doubtful.append(tail_start + at)
             at = tail.rfind(END_MAGIC, 0, at)
-        for end in candidates:
+        for end in () if empty else doubtful:
             found = self._try_directory(end)
             if found is not None:
                 return found
-        return None
+        return empty
 
     def _try_directory(self, end: int) -> tuple[int, int, int, int] | None:
         data = self._data

@@ -14,7 +14,7 @@ import numpy as np
 
 from gaugenn.errors import FormatError
 
-_MAGIC = b"\x7fELF"
+ELF_MAGIC = b"\x7fELF"
 _LOAD, _DYNAMIC = 1, 2
 _NEEDED, _HASH, _STRTAB, _SYMTAB, _STRSZ, _SYMENT, _SONAME = 1, 4, 5, 6, 10, 11, 14
 _NO_BITS = 8
@@ -98,7 +98,7 @@ class Library:
 
     def __init__(self, data: memoryview) -> None:
         ident = bytes(data[:16])
-        if ident[:4] != _MAGIC:
+        if ident[:4] != ELF_MAGIC:
             raise FormatError("ELF: expected the bytes 7F 'ELF' at the start")
         layout = _LAYOUTS.get(ident[4]) if len(ident) == 16 else None
         order = {1: "<", 2: ">"}.get(ident[5]) if len(ident) == 16 else None
@@ -161,6 +161,8 @@ class Library:
 
     def symbols_at(self, offsets: set[int]) -> dict[int, bool]:
         """Which of these offsets in `symbol_names` are names of symbols, and whether defined here."""
+        if not offsets:
+            return {}
         names, defined = self._symbol_columns()
         rows = np.flatnonzero(np.isin(names, np.array(sorted(offsets), dtype=np.int64)))
         found: dict[int, bool] = {}
@@ -209,11 +211,9 @@ class Library:
         row = struct.Struct(self._order + self._layout.section)
         rows: list[tuple[int, ...]] = []
         if width >= row.size and offset:
-            for index in range(min(count, _MAXIMUM_ENTRIES)):
-                at = offset + index * width
-                if at + row.size > self._data.nbytes:
-                    break
-                rows.append(row.unpack_from(self._data, at))
+            inside = (self._data.nbytes - offset - row.size) // width + 1
+            ends = offset + width * max(0, min(count, _MAXIMUM_ENTRIES, inside))
+            rows = [row.unpack_from(self._data, at) for at in range(offset, ends, width)]
         if names >= len(rows):
             return []
         table = bytes(self._data[rows[names][4] : rows[names][4] + rows[names][5]][: 1 << 20])
@@ -242,8 +242,8 @@ class Library:
             if kind != _DYNAMIC:
                 continue
             end = min(start + size, self._data.nbytes)
-            for at in range(start, end - entry.size + 1, entry.size):
-                tag, value = entry.unpack_from(self._data, at)
+            whole = max(0, end - start) // entry.size * entry.size
+            for tag, value in entry.iter_unpack(self._data[start : start + whole]):
                 if not tag or len(tags) > _MAXIMUM_ENTRIES:
                     break
                 if tag == _NEEDED:

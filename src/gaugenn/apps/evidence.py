@@ -13,10 +13,11 @@ from functools import cache
 from importlib import resources
 
 import numpy as np
+import numpy.typing as npt
 
-from gaugenn.apps.dex import Dex, Prefixes, is_dex
-from gaugenn.apps.elf import Library
-from gaugenn.apps.macho import Executable, is_macho
+from gaugenn.apps.dex import DEX_MAGIC, Dex, Prefixes, is_dex
+from gaugenn.apps.elf import ELF_MAGIC, Library
+from gaugenn.apps.macho import MACHO_MAGICS, Executable, is_macho
 from gaugenn.apps.manifest import Manifest
 from gaugenn.apps.needles import Needles
 from gaugenn.apps.walk import JOINER, Member
@@ -24,7 +25,9 @@ from gaugenn.errors import FormatError, LimitError, PackageError
 from gaugenn.records import Evidence, EvidenceCategory, EvidenceSource
 
 _KINDS = ("class", "method", "symbol", "string", "library", "manifest", "host", "member")
-_ELF_MAGIC = b"\x7fELF"
+_CODE = frozenset({DEX_MAGIC, ELF_MAGIC, *MACHO_MAGICS})
+"""First four bytes of what is code. Nearly all members are told from it by one look-up."""
+
 _SCHEMES = (b"http://", b"https://", b"ws://", b"wss://")
 _HOST = re.compile(r"(?:[a-z]+://)?(?:[^/?#@\s]*@)?([^/?#:\s\"']+)", re.IGNORECASE)
 _LONGEST_TEXT = 2048
@@ -224,8 +227,8 @@ class Collector:
         """Takes what a member's name and, if it is a dex file or a library, its content says."""
         path = member.path
         index = _index()
-        inside = path.rpartition(JOINER)[2].removeprefix("base/")  # an AAB's main module
-        for token in index.files.get(inside, ()):
+        inside = path.rpartition(JOINER)[2] if JOINER in path else path
+        for token in index.files.get(inside.removeprefix("base/"), ()):  # an AAB's main module
             if token.kind == "member":
                 self._add(token, EvidenceSource.MEMBER, path)
         if ".so" in path:
@@ -233,10 +236,12 @@ class Collector:
                 if token.kind == "library":
                     self._add(token, EvidenceSource.LIBRARY, path)
         head = member.head(8)
+        if head[:4] not in _CODE:
+            return
         try:
             if is_dex(head):
                 self.look_at_dex(member.path, member.content().data)
-            elif head.startswith(_ELF_MAGIC):
+            elif head.startswith(ELF_MAGIC):
                 self.look_at_library(member.path, member.content().data)
             elif is_macho(head):
                 self.look_at_executable(member.path, member.content().data)
@@ -260,7 +265,7 @@ class Collector:
         index = _index()
         own = dex.defined_types()
         self.class_count += int(own.sum())
-        self._count_renamed(dex, np.flatnonzero(own).tolist())
+        self._count_renamed(dex, np.flatnonzero(own))
         for prefix, rows in dex.types.with_prefixes(index.class_prefixes).items():
             rows = rows[:_MOST_CLASSES]
             seen = frozenset(dex.types.get(row) for row in rows)
@@ -279,10 +284,10 @@ class Collector:
                 if pattern.fullmatch(host):
                     self._add(token, EvidenceSource.STRING, member)
 
-    def _count_renamed(self, dex: Dex, own: list[int]) -> None:
+    def _count_renamed(self, dex: Dex, own: npt.NDArray[np.int64]) -> None:
         step = max(1, len(own) // _SAMPLED_CLASSES)
-        names = (dex.types.raw(row).rpartition(b"/")[2] for row in own[::step])
-        self._renamed += step * sum(len(name) <= _SHORT_NAME + 1 for name in names)  # with its `;`
+        short = dex.types.count_short_last_parts(own[::step], _SHORT_NAME + 1)  # with its `;`
+        self._renamed += step * short
 
     def look_at_library(self, member: str, data: memoryview) -> None:
         """Takes what a native library needs, exports, imports and holds as constants.

@@ -11,6 +11,7 @@ from gaugenn.errors import FormatError
 
 _THIN = {b"\xcf\xfa\xed\xfe": 64, b"\xce\xfa\xed\xfe": 32}
 _FAT = b"\xca\xfe\xba\xbe"
+MACHO_MAGICS = (*_THIN, _FAT)
 _ARM64 = 0x0100_000C
 _MOST_ARCHITECTURES = 16  # a Java class file has the same magic, and 45 or more in this place
 _MOST_COMMANDS = 4096

@@ -30,6 +30,7 @@ from gaugenn.records import App, Evidence, PackageKind, Split
 _LIBRARY_FOLDER = re.compile(r"(?:^|/)lib/([A-Za-z0-9_-]+)/[^/]+\.so$")
 _MODULE_MANIFEST = re.compile(r"([^/]+)/manifest/AndroidManifest\.xml")
 
+_MANIFESTS_INSIDE = (PackageKind.IPA, PackageKind.UNPACKED, PackageKind.AAB)
 _DIGEST_INLINE_BYTES = 2 << 20  # below, starting a thread costs more than it saves
 
 
@@ -131,6 +132,7 @@ def _describe(
     unreadable: list[Unreadable] = []
     abis: set[str] = set()
     members = 0
+    may_hold_manifests = package.kind in _MANIFESTS_INSIDE
     for member in package.walk(descend):
         members += 1
         if member.error is not None:
@@ -138,7 +140,7 @@ def _describe(
         folder = _LIBRARY_FOLDER.search(member.path) if member.path.endswith(".so") else None
         if folder:
             abis.add(folder.group(1))
-        manifest = _manifest_of(package, member)
+        manifest = _manifest_of(package, member) if may_hold_manifests else None
         if manifest is not None:
             collector.look_at_manifest(member.path, manifest)
             deeper.append(manifest)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from gaugenn.apps.archive import Archive, appended_zip, is_zip
 from gaugenn.apps.certificate import certificate_sha256
-from gaugenn.apps.directory import Entry
+from gaugenn.apps.directory import STORED, Entry
 from gaugenn.apps.files import Container, Files
 from gaugenn.apps.limits import Account, Limits
 from gaugenn.apps.manifest import Manifest, read_axml, read_proto
@@ -278,9 +278,10 @@ class Package:
                 yield from self._container(member, descend)
                 continue
             yield member
-            stored = _stored(archive, entry) if error is None else None
-            if stored is not None:
-                yield from self._appended(member, stored, descend)
+            if entry.method == STORED and error is None:
+                stored = _stored(archive, entry)
+                if stored is not None:
+                    yield from self._appended(member, stored, descend)
 
     def _file(
         self, content: Content, depth: int, descend: Descend, *, appended: bool = False
@@ -386,7 +387,7 @@ class Package:
         return from_bytes(member.path + JOINER + name, memoryview(out))
 
 
-_FIRST_BYTES = (b"P", b"\0", b"\x1f")
+_FIRST_BYTES = frozenset({b"P", b"\0", b"\x1f"})
 
 
 def _packed(archive: Container, entry: Entry) -> int | None:
@@ -403,8 +404,9 @@ def _stored(archive: Container, entry: Entry) -> memoryview | None:
 
 
 def _is_container(head: bytes) -> bool:
-    early = head.startswith(_FIRST_BYTES)
-    return (early and (is_zip(head) or head.startswith(_GZIP_MAGIC))) or is_tar(head)
+    if head[:1] in _FIRST_BYTES and (is_zip(head) or head.startswith(_GZIP_MAGIC)):
+        return True
+    return is_tar(head)
 
 
 class _Reader:

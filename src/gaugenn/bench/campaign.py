@@ -12,20 +12,23 @@ earlier blocks alone, so an interrupted campaign takes the same course as one th
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gaugenn.analysis.stopping import LaunchRule
 from gaugenn.bench.launch import Bench, LocalFile, Programs, launch
+from gaugenn.bench.thermal import Gate, Passed
 from gaugenn.devices import Device
+from gaugenn.devices._around import Around
 from gaugenn.engines import _environments, load_engine
 from gaugenn.errors import DeviceError, UsageError
-from gaugenn.records import Environment, Job, JobRecord, Run, RunStatus
+from gaugenn.records import DeviceSample, Environment, Job, JobRecord, Run, RunStatus
 
 ATTEMPTS = {
     RunStatus.REFUSED: 1,
     RunStatus.CRASHED: 2,
     RunStatus.GARBLED: 2,
     RunStatus.TIMEOUT: 2,
+    RunStatus.OVERHEATED: 2,
 }
 """How many launches may end so before the job's remaining launches are left out."""
 
@@ -112,6 +115,9 @@ def campaign(
     seed: int = 0,
     budget_s: float | None = None,
     progress: Callable[[Progress], None] | None = None,
+    gate: Gate | None = None,
+    around: Around | None = None,
+    samples: Callable[[list[DeviceSample]], None] | None = None,
 ) -> Iterator[tuple[Run, ...]]:
     """Launches jobs and yields the runs of each launch as it ends; store them before asking for more.
 
@@ -133,12 +139,16 @@ def campaign(
         budget_s: no block begins that would end after so much time in launches, those of earlier
             times included; the first block is always made.
         progress: called before each launch.
+        gate: is waited at before each launch, and marks those that begin hot.
+        around: what is done on the device around each launch.
+        samples: takes the rows of its sampler, before the launch is yielded.
 
     Yields:
         A job's run and, where it has one, its companion's: one launch, to be stored at once.
 
     Raises:
-        DeviceError: the device was lost; the run that it interrupted was yielded before.
+        DeviceError: the device was lost; the run that it interrupted was yielded before. Or it stays
+            too hot.
         StorageFullError: the device has no room for a model.
         UsageError: a job has a companion that is not given.
     """
@@ -148,6 +158,8 @@ def campaign(
         programs=programs,
         files=files,
         libraries=libraries or {},
+        around=around or Around(sample_every_s=0),
+        samples=samples or (lambda _: None),
     )
     beside = {record.job_sha256: _companion(record, companions or {}) for record in jobs}
     course = _Course(jobs, done or {}, seed, budget_s)
@@ -158,16 +170,30 @@ def campaign(
         for position, record in enumerate(block):
             number = course.block
             if course.wants(record):
+                passed = None if gate is None else gate.wait(device)
                 if progress is not None:
                     progress(
                         Progress(finished=finished, total=total, job=record.job, launch=number)
                     )
                 runs = launch(bench, record, number, position, beside[record.job_sha256])
+                runs = runs if passed is None else _marked(runs, passed)
                 course.add(record, ended(runs[0]))
                 yield runs
                 if runs[0].status is RunStatus.LOST:
                     raise DeviceError(f"{record.job.device}: {runs[0].reason}")
             finished += 1
+
+
+def _marked(runs: Sequence[Run], passed: Passed) -> tuple[Run, ...]:
+    return tuple(
+        replace(
+            run,
+            thermal_start=passed.start,
+            thermal_reason=passed.reason,
+            cool_down_s=passed.waited_s,
+        )
+        for run in runs
+    )
 
 
 def order(

@@ -69,6 +69,19 @@ def devices(names: Sequence[str] = ()) -> tuple[DeviceInfo, ...]:
     return tuple(found)
 
 
+def resource(name: str) -> str:
+    """The name under which a machine announces a device to Ray."""
+    return f"gaugenn:{name}"
+
+
+def resources(names: Sequence[str] = ()) -> tuple[str, ...]:
+    """The named devices as resources of this machine; without a name those that hang on it.
+
+    A name is not looked up, so that what is switched off now can be announced, too.
+    """
+    return tuple(resource(name) for name in names or (*connected(), *boards_met()))
+
+
 def release(name: str) -> bool:
     """Ends the quarantine of a device, which has to be connected.
 

@@ -16,10 +16,12 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Self
 
-from gaugenn.devices import Device, Output, working_name
+from gaugenn.devices import ClockOffset, Device, Output, _around, working_name
+from gaugenn.devices._around import Around, Surroundings
 from gaugenn.engines import Engine, load_engine
 from gaugenn.errors import DeviceError, EngineError, FormatError, StoreError, UsageError
 from gaugenn.records import (
+    DeviceSample,
     Environment,
     Job,
     JobRecord,
@@ -29,6 +31,7 @@ from gaugenn.records import (
     RunStatus,
     Timings,
     Variable,
+    digest,
 )
 from gaugenn.records._environment import number
 
@@ -36,6 +39,7 @@ LOG_CHARACTERS = 2000
 GRACE_S = 2.0
 """How long an interrupted launch waits for its companion."""
 _PLAIN = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
+_NOTHING_AROUND = Around(sample_every_s=0)
 _SUFFIX = re.compile(r"\.[A-Za-z0-9_]{1,16}$")
 
 
@@ -66,6 +70,8 @@ class Bench:
         programs: see `campaign.host_programs`.
         files: the files of a model by its digest, the graph file first.
         libraries: digest of the installed files of each (engine, version), where known.
+        around: what is done on the device around each launch.
+        samples: takes the rows of the sampler.
     """
 
     device: Device
@@ -73,6 +79,8 @@ class Bench:
     programs: Programs
     files: Callable[[str], Sequence[LocalFile]]
     libraries: Mapping[tuple[str, str], str | None]
+    around: Around = _NOTHING_AROUND
+    samples: Callable[[list[DeviceSample]], None] = lambda _: None
 
 
 def time_limit_s(job: Job) -> float:
@@ -102,9 +110,9 @@ def launch(
     """
     if beside is None:
         bench.device.expect(f"{record.job_sha256} {number_of_launch}")
-        attempt = _attempt(bench, record.job, {})
+        attempt = _attempt(bench, record.job, {}, _key(record, number_of_launch))
         return (_run(bench, record, number_of_launch, position, attempt),)
-    main, other = _together(bench, record.job, beside.job, number_of_launch)
+    main, other = _together(bench, record, beside.job, number_of_launch)
     runs = [_run(bench, record, number_of_launch, position, main)]
     if other is not None:
         runs.append(_run(bench, beside, number_of_launch, position, other))
@@ -125,6 +133,9 @@ class _Attempt:
     clock_offset_s: float | None = None
     before: tuple[Reading, ...] = ()
     after: tuple[Reading, ...] = ()
+    boottime: ClockOffset | None = None
+    around: Around = _NOTHING_AROUND
+    surroundings: Surroundings = Surroundings()  # noqa: RUF009 - frozen
 
 
 def _run(
@@ -132,6 +143,9 @@ def _run(
 ) -> Run:
     job, output = record.job, attempt.output
     variables = {} if output is None else output.variables
+    around, surroundings, boottime = attempt.around, attempt.surroundings, attempt.boottime
+    if attempt.status is not RunStatus.LOST:  # it is made again under the same number
+        bench.samples(surroundings.rows(record.job_sha256, number_of_launch))
     return Run(
         job_sha256=record.job_sha256,
         launch=number_of_launch,
@@ -152,10 +166,28 @@ def _run(
         clock_offset_s=attempt.clock_offset_s,
         before=attempt.before,
         after=attempt.after,
+        boottime_offset_s=None if boottime is None else boottime.offset_s,
+        boottime_uncertainty_s=None if boottime is None else boottime.uncertainty_s,
+        sampled_every_s=around.sample_every_s or None,
+        moments=surroundings.moments,
     )
 
 
-def _attempt(bench: Bench, job: Job, signals: Mapping[str, str]) -> _Attempt:
+def _key(record: JobRecord, number_of_launch: int) -> str:
+    """A word for a launch, the same when it is tried again."""
+    return digest([record.job_sha256, number_of_launch])[:16]
+
+
+def _attempt(bench: Bench, job: Job, signals: Mapping[str, str], key: str = "") -> _Attempt:
+    """Tries a launch.
+
+    Args:
+        bench: what launches share.
+        job: what is launched.
+        signals: variables of its process.
+        key: see `_key`; "" for a companion, around which nothing is done.
+    """
+    around = bench.around if key else _NOTHING_AROUND
     device, engine = bench.device, load_engine(job.engine)
     attempt = _Attempt(
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"), status=RunStatus.OK
@@ -167,14 +199,48 @@ def _attempt(bench: Bench, job: Job, signals: Mapping[str, str]) -> _Attempt:
         attempt = replace(attempt, argv=tuple(argv), clock_offset_s=device.clock_offset_s())
         if job.page_cache is PageCache.DROPPED:
             device.drop_page_cache()
+        if around.clocked:
+            attempt = replace(attempt, boottime=device.boottime_offset())
         attempt = replace(attempt, page_cache=job.page_cache, before=device.conditions())
-        output = device.run(argv, environment=signals, timeout_s=time_limit_s(job))
-        attempt = replace(attempt, output=output, after=device.conditions())
+        output, surroundings = _started(device, argv, signals, job, around, key)
+        attempt = replace(attempt, output=output, surroundings=surroundings, around=around)
+        attempt = replace(attempt, after=device.conditions())
     except DeviceError as error:
         return replace(attempt, status=RunStatus.LOST, reason=str(error))
     except (StoreError, UsageError) as error:
         return replace(attempt, status=RunStatus.REFUSED, reason=str(error))
     return _judged(attempt, engine, job, output)
+
+
+def _started(
+    device: Device,
+    argv: Sequence[str],
+    signals: Mapping[str, str],
+    job: Job,
+    around: Around,
+    key: str,
+) -> tuple[Output, Surroundings]:
+    """Runs a launch's command with what is done around it."""
+    limit_s = time_limit_s(job)
+    if around.is_empty or not device.has_shell:
+        return device.run(argv, environment=signals, timeout_s=limit_s), Surroundings()
+    script = device.push(_around.SCRIPT, "around.sh")
+    output = device.run(
+        around.command(script, key, argv),
+        environment=signals,
+        timeout_s=limit_s + around.extra_s,
+    )
+    with tempfile.TemporaryDirectory(prefix="gaugenn-") as here:
+        local = Path(here) / _around.FILE
+        try:
+            device.pull(_around.FILE, local)
+            found = _around.read(local, key, around.root)
+        except (DeviceError, OSError):
+            # The launch counts; what was around it is not known.
+            found = Surroundings()
+    if found.cpu_s is not None:
+        output = replace(output, cpu_s=found.cpu_s)
+    return output, found
 
 
 class _Beside:
@@ -220,16 +286,17 @@ class _Beside:
 
 
 def _together(
-    bench: Bench, job: Job, companion: Job, number_of_launch: int
+    bench: Bench, record: JobRecord, companion: Job, number_of_launch: int
 ) -> tuple[_Attempt, _Attempt | None]:
     """A job with its companion: the companion first, the job when that one is steady."""
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    folder = f"beside-{job.job_sha256[:16]}-{number_of_launch}"
+    folder = f"beside-{record.job_sha256[:16]}-{number_of_launch}"
     with tempfile.TemporaryDirectory(prefix="gaugenn-") as here:
         try:
             beside = _Beside(bench, companion, folder, Path(here))
             with beside:
-                main = _attempt(bench, job, {"GAUGENN_WAIT": beside.ready})
+                key = _key(record, number_of_launch)
+                main = _attempt(bench, record.job, {"GAUGENN_WAIT": beside.ready}, key)
         except DeviceError as error:
             return _Attempt(started_at=now, status=RunStatus.LOST, reason=str(error)), None
     if beside.error is not None:
@@ -264,8 +331,12 @@ def working_names(job: Job, files: Sequence[LocalFile]) -> dict[str, Path]:
 def _judged(attempt: _Attempt, engine: Engine, job: Job, output: Output) -> _Attempt:
     phase = engine.last_phase(output.stdout)
     during = "" if phase is None else f" during {phase}"
+    hot = attempt.surroundings.hot
+    if hot is not None:
+        return replace(attempt, status=RunStatus.OVERHEATED, reason=f"ended by us: {hot}{during}")
     if output.timed_out:
-        reason = f"ended by us after {time_limit_s(job):.0f} s{during}"
+        limit_s = time_limit_s(job) + attempt.around.extra_s
+        reason = f"ended by us after {limit_s:.0f} s{during}"
         return replace(attempt, status=RunStatus.TIMEOUT, reason=reason)
     code = output.exit_code
     try:

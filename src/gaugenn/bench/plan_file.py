@@ -6,8 +6,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
+from gaugenn.analysis.thermal_gate import MARGIN_C
 from gaugenn.bench.placement import parse_placement
 from gaugenn.bench.settings import (
+    SAMPLE_EVERY_S,
     BenchSettings,
     Experiment,
     parse_duration_s,
@@ -66,7 +68,12 @@ def parse_plan(text: str) -> BenchSettings:
         # Beside errors of syntax: a number with thousands of digits.
         raise UsageError(f"no TOML: {error}") from error
     _known(
-        table, "the plan", ("seed", "control", "prepare", "untethered", "launches", "experiment")
+        table,
+        "the plan",
+        (
+            *("seed", "control", "prepare", "untethered", "sample_every"),
+            *("thermal", "launches", "experiment"),
+        ),
     )
     experiments = _value(table, "experiment", "the plan", list, [])
     if not experiments:
@@ -75,11 +82,18 @@ def parse_plan(text: str) -> BenchSettings:
         raise UsageError(f"a plan has at most {MAXIMUM_EXPERIMENTS} experiments")
     launches = _value(table, "launches", "the plan", dict, {})
     _known(launches, "[launches]", ("count", "minimum", "maximum", "precision", "budget"))
+    thermal = _value(table, "thermal", "the plan", dict, {})
+    _known(thermal, "[thermal]", ("gate", "margin_c", "limit_c"))
+    every_s = _parsed(table, "sample_every", "the plan", parse_duration_s)
     return BenchSettings(
         seed=_count(table, "seed", "the plan", 0) or 0,
         control=_value(table, "control", "the plan", bool, False),
         prepare=_chosen(table, "prepare", "the plan", State, (State.QUIET,))[0],
         untethered=_value(table, "untethered", "the plan", str, ""),
+        sample_every_s=SAMPLE_EVERY_S if every_s is None else every_s,
+        thermal_gate_s=_parsed(thermal, "gate", "[thermal]", parse_duration_s),
+        thermal_margin_c=_celsius(thermal, "margin_c", MARGIN_C),
+        thermal_limit_c=_celsius(thermal, "limit_c", None),
         launches=_launches(launches, "count"),
         launches_minimum=_launches(launches, "minimum"),
         launches_maximum=_launches(launches, "maximum"),
@@ -131,6 +145,7 @@ def _known(table: Mapping[str, object], where: str, keys: Sequence[str]) -> None
 
 
 V = TypeVar("V")
+N = TypeVar("N", None, float)
 
 
 def _value(table: Mapping[str, object], key: str, where: str, kind: type[V], usual: V) -> V:
@@ -166,6 +181,15 @@ def _count(
     if key not in table:
         return None
     return _in_range(_value(table, key, where, int, 0), key, where, lowest, highest)
+
+
+def _celsius(table: Mapping[str, object], key: str, usual: N) -> float | N:
+    if key not in table:
+        return usual
+    value = table[key]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise UsageError(f"[thermal]: {key}: expected degrees Celsius, not {value!r}")
+    return float(value)
 
 
 def _launches(table: Mapping[str, object], key: str) -> int | None:

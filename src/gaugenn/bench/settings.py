@@ -2,14 +2,18 @@
 
 import fnmatch
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from gaugenn.analysis.thermal_gate import MARGIN_C, ThermalRule
 from gaugenn.bench.presets import DEFAULT_PRESET, Preset, preset
+from gaugenn.devices._around import Around
 from gaugenn.devices._settings import State
 from gaugenn.devices._usb import usb_power
 from gaugenn.errors import UsageError
 from gaugenn.records import InputShape, ModelRecord, PageCache, Precision, Processor
 
+SAMPLE_EVERY_S = 1.0
+"""Period of the sampler where nothing else is asked for."""
 _DIGEST = re.compile(r"[0-9a-f]{6,64}")
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|min|h)")
 _DURATION_S = {"ms": 1e-3, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -93,6 +97,13 @@ class BenchSettings(Experiment):
         prepare: what is set on phones and boards for the campaign, and set back after it.
         untethered: how the power of a phone's USB port is switched, so that launches run without it,
             as `uhubctl:1-1:2`; "" for tethered launches. See `devices._usb.usb_power`.
+        sample_every_s: how often temperatures, frequencies, memory and processor time are read on the
+            device during a launch; 0 for never.
+        thermal_gate_s: how long a launch waits at most until the device is as cool as when the
+            campaign began; None for no wait.
+        thermal_margin_c: above that temperature, that counts as back to it.
+        thermal_limit_c: no launch begins with a sensor above it, and one that runs is ended; None for
+            the rule's own where there is a gate.
         experiments: those of a plan; where there are any, this one's own fields are not used.
     """
 
@@ -105,6 +116,10 @@ class BenchSettings(Experiment):
     seed: int = 0
     prepare: State = State.QUIET
     untethered: str = ""
+    sample_every_s: float = SAMPLE_EVERY_S
+    thermal_gate_s: float | None = None
+    thermal_margin_c: float = MARGIN_C
+    thermal_limit_c: float | None = None
     experiments: tuple[Experiment, ...] = ()
 
     def __post_init__(self) -> None:
@@ -126,9 +141,37 @@ class BenchSettings(Experiment):
             raise UsageError(f"a budget of {self.budget_s} s; expected a time above 0")
         if self.untethered:
             usb_power(self.untethered)
+        Around(sample_every_s=self.sample_every_s)
+        if self.thermal_gate_s is None and self.thermal_limit_c is not None:
+            raise UsageError("a thermal limit needs the thermal gate: how long may a launch wait?")
+        if self.thermal_gate_s is not None and not 0 < self.thermal_gate_s <= MAXIMUM_S:
+            raise UsageError(
+                f"a thermal gate of {self.thermal_gate_s} s; expected above 0 and at most a week"
+            )
+        self.thermal_rule()
         low, high = self.launches_minimum, self.launches_maximum
         if low is not None and high is not None and low > high:
             raise UsageError(f"at least {low} and at most {high} launches: the minimum is above it")
+
+    def thermal_rule(self) -> ThermalRule | None:
+        """When launches may begin; None for at once.
+
+        Raises:
+            UsageError: a margin or limit that is not above 0.
+        """
+        if self.thermal_gate_s is None:
+            return None
+        rule = ThermalRule(patience_s=self.thermal_gate_s, margin_c=self.thermal_margin_c)
+        if self.thermal_limit_c is not None:
+            rule = replace(rule, kill_c=self.thermal_limit_c)
+        Around(limit_c=rule.kill_c)
+        return rule
+
+    def around(self) -> Around:
+        """What is done on a device around each launch, as far as the settings go."""
+        rule = self.thermal_rule()
+        limit_c = rule.kill_c if rule is not None and self.sample_every_s else None
+        return Around(sample_every_s=self.sample_every_s, limit_c=limit_c)
 
     def asked(self) -> tuple[Experiment, ...]:
         """The experiments."""

@@ -12,9 +12,11 @@ from click.core import ParameterSource
 
 from gaugenn import api
 from gaugenn.analysis.stopping import LAUNCHES_BEFORE_STOPPING, MAXIMUM_LAUNCHES
+from gaugenn.analysis.thermal_gate import MARGIN_C, ThermalRule
 from gaugenn.bench.placement import parse_placement
 from gaugenn.bench.presets import DEFAULT_PRESET, PRESETS
 from gaugenn.bench.settings import (
+    SAMPLE_EVERY_S,
     parse_duration_s,
     parse_rate_per_s,
     parse_share,
@@ -226,6 +228,37 @@ _BENCH_OPTIONS = (
         metavar="SWITCH",
         help="Cut the power of the phone's USB port while it measures: uhubctl:HUB:PORT, "
         "ykush:SERIAL:PORT, command:FILE or none.",
+    ),
+    click.option(
+        *("--sample-every", "sample_every_s"),
+        type=parsed(parse_duration_s),
+        default=f"{SAMPLE_EVERY_S:g}s",
+        show_default=True,
+        metavar="TIME",
+        help="How often the device's temperatures, frequencies, memory and processor time are read "
+        "during a launch; 0s for never.",
+    ),
+    click.option(
+        *("--thermal-gate", "thermal_gate_s"),
+        type=parsed(parse_duration_s),
+        metavar="TIME",
+        help="Before each launch wait until the device is as cool as at the start, at most for "
+        "this long, as 10m; launches that begin hot are marked.",
+    ),
+    click.option(
+        *("--thermal-margin", "thermal_margin_c"),
+        type=float,
+        default=MARGIN_C,
+        show_default=True,
+        metavar="DEGREES",
+        help="With --thermal-gate: how far above the start still counts as cool.",
+    ),
+    click.option(
+        *("--thermal-limit", "thermal_limit_c"),
+        type=float,
+        metavar="DEGREES",
+        help="With --thermal-gate: nothing is launched above it, and what runs is ended; "
+        f"{ThermalRule().kill_c:g} by default.",
     ),
     click.option(
         "--seed",

@@ -32,8 +32,9 @@ from gaugenn.errors import UsageError
 @click.option(
     *("--meter", "meters"),
     multiple=True,
-    metavar="NAME[:KEY=VALUE,...]",
-    help="Measure power during each launch with this meter; can be repeated. See docs/energy.md.",
+    metavar="NAME[:KEY=VALUE,...][@DEVICE]",
+    help="Measure power during each launch with this meter; can be repeated: two meters are compared. "
+    "With several devices, say which. See docs/energy.md.",
 )
 @click.option(
     *("--idle", "idle_s"),
@@ -42,6 +43,16 @@ from gaugenn.errors import UsageError
     show_default=True,
     metavar="TIME",
     help="With --meter: how long idle power is measured before and after each launch.",
+)
+@click.option(
+    "--ray",
+    metavar="ADDRESS",
+    help="Measure each device on the machine of a Ray cluster that announces it: auto, HOST:PORT.",
+)
+@click.option(
+    "--shared",
+    metavar="ADDRESS",
+    help="With --ray: where models and rows pass, a folder or s3://BUCKET/PREFIX; DIR by default.",
 )
 @benching
 @printing
@@ -53,6 +64,8 @@ def command(
     dry_run: bool,
     meters: tuple[str, ...],
     idle_s: float,
+    ray: str | None,
+    shared: str | None,
     install_engines: bool,
     as_json: bool,
     quiet: bool,
@@ -70,7 +83,8 @@ def command(
     if dry_run:
         _foresee(api.foresee(folder, settings), output)
         return
-    prepare_engines(settings, install_engines, output)
+    if ray is None:
+        prepare_engines(settings, install_engines, output)
     with output.watcher() as watcher:
         result = api.bench(
             folder,
@@ -80,6 +94,8 @@ def command(
             watcher=watcher,
             meters=meters,
             idle_s=idle_s,
+            ray=ray,
+            shared=shared,
         )
     print_loads(result.study, settings, output)
     print_summary(result, output)

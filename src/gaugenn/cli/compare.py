@@ -52,7 +52,7 @@ def command(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    r"""Say whether B is faster or slower than A, model by model.
+    """Say whether B is faster or slower than A, model by model.
 
     A and B are studies, or some experiments of a study: STUDY:TERM,TERM. A term is an engine (litert),
     an engine and version (litert==2.3.0) or a setting (threads=2). B may leave the study out.
@@ -65,7 +65,7 @@ def command(
     Exit codes: 0 no regression, 1 a regression (after a re-run, where one is possible), 2 unusable
     arguments, 3 disk full, 4 with --fail-above: a regression is neither shown nor excluded,
     5 not compared: unlike conditions, invalid runs, or no study.
-    """
+    """  # noqa: D301 - a mark of click's
     output = Output(quiet, as_json)
     try:
         with output.watcher() as watcher:

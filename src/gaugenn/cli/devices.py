@@ -15,7 +15,13 @@ from gaugenn.cli._output import Output, print_table
 @click.option(
     "--release", metavar="NAME", help="End the quarantine of a device that failed again and again."
 )
-def command(names: tuple[str, ...], as_json: bool, release: str | None) -> None:
+@click.option(
+    "--ray",
+    is_flag=True,
+    help="Print the devices as resources for: ray start --resources; each NAME, or all but this "
+    "machine.",
+)
+def command(names: tuple[str, ...], as_json: bool, release: str | None, ray: bool) -> None:
     """Phones, boards and this machine: what each is, its state, and which engines run there.
 
     Without a NAME: this machine, what adb lists, and boards that were used before.
@@ -23,6 +29,9 @@ def command(names: tuple[str, ...], as_json: bool, release: str | None) -> None:
     if release is not None:
         freed = api.device_release(release)
         print(f"{release} {'is out of quarantine' if freed else 'was not in quarantine'}")
+        return
+    if ray:
+        print(json.dumps(dict.fromkeys(api.device_resources(names), 1)))
         return
     found = api.devices_list(names)
     if as_json:

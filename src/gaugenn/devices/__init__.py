@@ -1,12 +1,13 @@
 """Devices that run benchmark commands: one file a kind."""
 
 import posixpath
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from gaugenn.errors import UsageError
 from gaugenn.records import Environment, Reading
@@ -38,8 +39,27 @@ class Output:
     variables: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockOffset:
+    """Between a device's clock that also counts sleep and this host's monotonic clock.
+
+    Attributes:
+        offset_s: the device's minus the host's.
+        uncertainty_s: how far that may be off, either way.
+    """
+
+    offset_s: float
+    uncertainty_s: float
+
+
 class Device(ABC):
-    """Runs commands and holds files. A context manager: entering opens the link."""
+    """Runs commands and holds files. A context manager: entering opens the link.
+
+    Attributes:
+        has_shell: its commands may be scripts for `sh`, and its time is that of the world.
+    """
+
+    has_shell: ClassVar[bool] = True
 
     @abstractmethod
     def info(self) -> Environment:
@@ -86,6 +106,11 @@ class Device(ABC):
     def pull(self, remote: str, local: Path) -> None:
         """Copies a file from the device and verifies it.
 
+        Args:
+            remote: its path there; a name without a folder is a file that the last command left in
+                the folder where it ran.
+            local: where it is put.
+
         Raises:
             StorageFullError: there is no room here.
             DeviceError: the copy failed or differs.
@@ -106,6 +131,22 @@ class Device(ABC):
             DeviceError: the link is down.
         """
         return None
+
+    def boottime_offset(self) -> ClockOffset | None:
+        """The clocks of device and host, where they can be compared.
+
+        Raises:
+            DeviceError: the link is down.
+        """
+        return None
+
+    def now_s(self) -> float:
+        """A clock that goes on while the device rests; its zero means nothing."""
+        return time.monotonic()
+
+    def rest(self, duration_s: float) -> None:
+        """Lets time go by on the device."""
+        time.sleep(duration_s)
 
     def expect(self, launch: str) -> None:
         """Is told a name for the next command, the same when that is tried again."""

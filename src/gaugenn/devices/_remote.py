@@ -6,6 +6,7 @@ by the digest that the device itself computes.
 """
 
 import hashlib
+import math
 import re
 import secrets
 import shlex
@@ -22,7 +23,7 @@ from typing import Self
 
 from gaugenn import __version__
 from gaugenn.adb import Answer, new_mark
-from gaugenn.devices import Device, Output, _android, _linux, working_name
+from gaugenn.devices import ClockOffset, Device, Output, _android, _linux, working_name
 from gaugenn.devices._keeping import Keeping
 from gaugenn.devices._settings import restore_open
 from gaugenn.errors import DeviceError, StorageFullError, UsageError, is_storage_full
@@ -36,6 +37,9 @@ DIGEST_S = 1800.0
 RECONNECT_S = 120.0
 """How long a device may take to come back, also from a reboot."""
 POLL_S = 0.5
+CLOCK_LOOKS = 12
+"""At the device's clock, to compare it with this host's."""
+UPTIME_STEP_S = 0.01
 _TIMES = re.compile(r"(\d+)m(\d+(?:\.\d+)?)s")
 _SHA256 = re.compile(r"\\?([0-9a-f]{64})[ \t]")
 _FULL = re.compile(r"No space left on device|Disk quota exceeded")
@@ -289,6 +293,8 @@ class RemoteDevice(Device):
 
     def pull(self, remote: str, local: Path) -> None:
         """Copies a file here and compares digests; see `Device.pull`."""
+        if "/" not in remote:
+            remote = f"{self.working_folder()}/{remote}"
         wanted = self.digest_of(remote)
         if wanted is None:
             raise DeviceError(f"{self.title}: there is no file {remote}")
@@ -320,6 +326,29 @@ class RemoteDevice(Device):
             said = (answer.stderr or answer.stdout).strip()[-200:]
             raise DeviceError(f"{self.title}: no digest of {remote}: {said}")
         return found.group(1)
+
+    def boottime_offset(self) -> ClockOffset | None:
+        """Looks at the device's uptime again and again; see `Device.boottime_offset`.
+
+        Its steps are a hundredth of a second, and each look takes its way: what all looks allow is
+        narrower than what one does.
+
+        **Source:** https://man7.org/linux/man-pages/man5/proc_uptime.5.html
+        """
+        low, high = -math.inf, math.inf
+        for _ in range(CLOCK_LOOKS):
+            before = time.monotonic()
+            told = self.shell("cat /proc/uptime").stdout.split()
+            after = time.monotonic()
+            try:
+                uptime_s = float(told[0])
+            except (IndexError, ValueError):
+                return None
+            low = max(low, uptime_s - after)
+            high = min(high, uptime_s + UPTIME_STEP_S - before)
+        if high < low:  # the clock was not the same throughout
+            return None
+        return ClockOffset(offset_s=(low + high) / 2, uncertainty_s=(high - low) / 2)
 
     def drop_page_cache(self) -> None:
         """Asks the device's kernel, which lets root only; see `Device.drop_page_cache`."""

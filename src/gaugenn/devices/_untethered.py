@@ -16,6 +16,7 @@ import json
 import re
 import secrets
 import shlex
+import shutil
 import socket
 import socketserver
 import threading
@@ -28,7 +29,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from gaugenn._cache import cache_folder
-from gaugenn.devices import Device, Output, _android
+from gaugenn.devices import ClockOffset, Device, Output, _android, _around
 from gaugenn.devices._keeping import write_whole
 from gaugenn.devices._remote import RemoteDevice, command_line
 from gaugenn.devices._usb import UsbPower
@@ -44,6 +45,8 @@ MESSAGES = 17280
 MARGIN_S = 60.0
 """Beyond the command's own limit, before power is given back and results are looked for."""
 _RESULTS = ("stdout", "stderr", "outcome")
+_LEFT_BEHIND = (_around.FILE,)
+"""Files that a command may leave in its folder, which are results then."""
 _MESSAGE = "message"
 _LINE = re.compile(rb"([0-9a-f]{32}) ([0-9a-f]{64})\n?")
 
@@ -108,6 +111,7 @@ class UntetheredDevice(Device):
         self._power = power
         self._key = ""
         self._handed_over: set[str] = set()
+        self._last: Path | None = None
 
     def info(self) -> Environment:
         """See `Device.info`."""
@@ -118,12 +122,22 @@ class UntetheredDevice(Device):
         return self.remote.push(local, name)
 
     def pull(self, remote: str, local: Path) -> None:
-        """See `Device.pull`."""
-        self.remote.pull(remote, local)
+        """See `Device.pull`; what a launch left behind came with its results."""
+        kept = None if self._last is None else self._last / remote
+        if "/" in remote:
+            self.remote.pull(remote, local)
+        elif kept is None or not kept.exists():
+            raise DeviceError(f"{self.remote.name}: the launch left no file {remote}")
+        else:
+            shutil.copyfile(kept, local)
 
     def conditions(self) -> tuple[Reading, ...]:
         """See `Device.conditions`; read while power is on."""
         return self.remote.conditions()
+
+    def boottime_offset(self) -> ClockOffset | None:
+        """See `Device.boottime_offset`; asked while power is on."""
+        return self.remote.boottime_offset()
 
     def drop_page_cache(self) -> None:
         """See `Device.drop_page_cache`."""
@@ -166,6 +180,7 @@ class UntetheredDevice(Device):
         course = _Course(self.remote, self._power, place, command_line(argv, variables))
         course.go(launch)
         self._handed_over.add(place.name)
+        self._last = place
         return _output(place, variables)
 
 
@@ -273,7 +288,7 @@ class _Course:
         if launch.message and sha256(found.stdout.encode()).hexdigest() != launch.message:
             raise self._failed("the results are not those that the message was about")
         told = {line[66:]: line[:64] for line in found.stdout.splitlines()}
-        for name in _RESULTS:
+        for name in (*_RESULTS, *(name for name in _LEFT_BEHIND if name in told)):
             local = self._place / name
             self._remote.pull(f"{launch.folder}/{name}", local)
             if sha256(local.read_bytes()).hexdigest() != told.get(name):
@@ -479,7 +494,7 @@ powered() {{
 uptime_s() {{ cut -d ' ' -f 1 /proc/uptime; }}
 finish() {{
     echo "$*" >outcome
-    sha256sum {" ".join(_RESULTS)} >digests.part
+    sha256sum {" ".join(_RESULTS)} $(ls {" ".join(_LEFT_BEHIND)} 2>/dev/null) >digests.part
     sync
     mv digests.part digests
     d=$(sha256sum digests | cut -c 1-64)

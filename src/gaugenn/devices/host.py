@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from types import TracebackType
 from typing import Self
 
 from gaugenn import __version__, _processes
-from gaugenn.devices import Device, Output, _linux, working_name
+from gaugenn.devices import ClockOffset, Device, Output, _linux, working_name
 from gaugenn.errors import DeviceError, StorageFullError, UsageError, is_storage_full
 from gaugenn.records import Environment, Reading, digest
 from gaugenn.records._environment import Scope, passing, text
@@ -140,9 +141,10 @@ class HostDevice(Device):
 
     def pull(self, remote: str, local: Path) -> None:
         """Copies a file out of the working folder; see `Device.pull`."""
+        source = self._working_folder() / remote
         try:
-            shutil.copyfile(remote, local)
-            same = _same(Path(remote), local)
+            shutil.copyfile(source, local)
+            same = _same(source, local)
         except OSError as error:
             raise _broken(error, f"cannot copy {remote} to {local}") from error
         if not same:
@@ -155,6 +157,13 @@ class HostDevice(Device):
     def clock_offset_s(self) -> float:
         """The device is the host."""
         return 0.0
+
+    def boottime_offset(self) -> ClockOffset | None:
+        """Both clocks are this machine's."""
+        if not hasattr(time, "CLOCK_BOOTTIME"):
+            return None
+        offset_s = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+        return ClockOffset(offset_s=offset_s, uncertainty_s=0.0)
 
     def drop_page_cache(self) -> None:
         """Asks Linux, which lets root only; see `Device.drop_page_cache`.

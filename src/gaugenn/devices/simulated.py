@@ -285,6 +285,8 @@ class SimulatedDevice(Device):
         seed: of everything random; another one for each device where it is not given.
     """
 
+    has_shell = False
+
     def __init__(
         self,
         name: str = "simulated",
@@ -356,6 +358,14 @@ class SimulatedDevice(Device):
         """There is nothing to copy; see `Device.pull`."""
         del local
         raise DeviceError(f"{self.name}: {remote}: a simulated device holds no files")
+
+    def now_s(self) -> float:
+        """The machine's virtual time."""
+        return self.machine.now_s
+
+    def rest(self, duration_s: float) -> None:
+        """Lets virtual time go by."""
+        self.machine.pass_time(duration_s, 0.0)
 
     def conditions(self) -> tuple[Reading, ...]:
         """The machine's state at this moment; see `Device.conditions`."""

@@ -390,6 +390,10 @@ def measure(adapter: Adapter, channel: Channel) -> dict[str, object]:
         "timer_cost_s": cost_s,
         "outputs": described,
         "input_sha256": digest_arrays(named),
+        "inputs": [
+            {"name": name, "shape": list(array.shape), "dtype": array.dtype.name}
+            for name, array in named
+        ],
         "engine_version": version,
         "observed_processor": adapter.observed_processor(),
         "observed_precision": adapter.observed_precision(),

@@ -6,13 +6,14 @@ pool is opened; `pip install gaugenn[ray]` brings it.
 
 import importlib.util
 import logging
+import math
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, TypeVar
 
-from gaugenn.errors import LimitError, MissingToolError, TransientError
+from gaugenn.errors import LimitError, MissingToolError, TransientError, UsageError
 from gaugenn.execute import Executor, Outcome
 
 if TYPE_CHECKING:
@@ -70,8 +71,37 @@ class RayPool(Executor):
         resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         self._count = workers or max(1, int(resources.get("CPU", 1)))
 
-    def map(self, function: Callable[[T], R], items: Iterable[T]) -> Iterator[Outcome[T, R]]:
-        """See `Executor.map`. An item whose worker dies is tried again, `TRIES` times in all."""
+    def require(self, resources: Mapping[str, str]) -> None:
+        """Sees that some machine of the cluster announces each resource.
+
+        Args:
+            resources: what each is for, by its name.
+
+        Raises:
+            UsageError: which is announced by none.
+        """
+        there: dict[str, float] = self._ray.cluster_resources()  # type: ignore[no-untyped-call]
+        lacking = [what for name, what in resources.items() if name not in there]
+        if lacking:
+            raise UsageError(
+                f"no machine of the cluster announces {', '.join(lacking)}; on its machine: "
+                'ray start --resources="$(gaugenn devices --ray)"'
+            )
+
+    def map(
+        self,
+        function: Callable[[T], R],
+        items: Iterable[T],
+        *,
+        resources: Callable[[T], Mapping[str, float]] | None = None,
+    ) -> Iterator[Outcome[T, R]]:
+        """See `Executor.map`. An item whose worker dies is tried again, `TRIES` times in all.
+
+        Args:
+            function: see `Executor.map`.
+            items: see `Executor.map`.
+            resources: what a machine must have besides, by the item. Such items have no time limit.
+        """
         remote = self._ray.remote(max_retries=TRIES - 1, num_cpus=1)(function)
         source = iter(items)
         busy: dict[ray.ObjectRef[R], tuple[T, float]] = {}
@@ -84,7 +114,12 @@ class RayPool(Executor):
                     except StopIteration:
                         exhausted = True
                         break
-                    busy[remote.remote(item)] = item, time.monotonic()
+                    if resources is None:
+                        busy[remote.remote(item)] = item, time.monotonic()
+                    else:
+                        # A phone's campaign keeps no core busy and may take days.
+                        there = remote.options(num_cpus=0, resources=dict(resources(item)))
+                        busy[there.remote(item)] = item, math.inf
                 done, _ = self._ray.wait(list(busy), timeout=_POLL_S) if busy else ([], [])
                 for reference in done:
                     item, _since = busy.pop(reference)

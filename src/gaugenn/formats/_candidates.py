@@ -4,7 +4,6 @@ Content decides what a file is; the name only nominates. Without nomination an u
 dropped silently, with it the study records why nothing could read it.
 """
 
-import posixpath
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -51,6 +50,7 @@ _WORDS = re.compile(
     r"model|modle|detect|recogni|track|trained|face|ocr|seg(?:ment|$|[^a-z])|landmark|classif"
     r"|encoder|decoder|weights|neural|network|tflite|ncnn|onnx|mnn|caffe|yolo|(?:mobile|res|unet)net"
 )
+_REMEMBERED_TAIL = 32  # characters: a hostile name is looked at each time, and fills no memory
 _FOLDERS = frozenset(
     """
     model models ml ai nn dnn net nets mlmodels aimodels tflite ncnn mnn tnn onnx snpe
@@ -69,15 +69,25 @@ def nomination(name: str, more: Iterable[str] = ()) -> str | None:
     Returns:
         The suffix in lower case, or None.
     """
-    base = posixpath.basename(name.replace("\\", "/")).lower()
+    base = name.replace("\\", "/").rpartition("/")[2].lower()
     if base == "__model__":
         return base
-    known = _known(frozenset(more))
     at = base.find(".")
+    if at < 0:
+        return None
+    find = _longest_suffix if len(base) - at <= _REMEMBERED_TAIL else _longest_suffix.__wrapped__
+    return find(base[at:], frozenset(more))
+
+
+@lru_cache(maxsize=4096)
+def _longest_suffix(tail: str, more: frozenset[str]) -> str | None:
+    """The suffix of a name from its first dot on. Most members of a package share a few of them."""
+    known = _known(more)
+    at = 0
     while at >= 0:
-        if base[at:] in known:
-            return base[at:]
-        at = base.find(".", at + 1)
+        if tail[at:] in known:
+            return tail[at:]
+        at = tail.find(".", at + 1)
     return None
 
 

@@ -97,7 +97,9 @@ language model and the transducer; RFC 5652 section 5.1 for the number of signed
 """
 
 _CERTAIN_BYTES = 4
-_NOT_CERTAIN = frozenset({b"PK\x03\x04", b"PK\x05\x06", b"\x00\x01\x00\x00\x00", b"\xfd7zXZ\x00"})
+_NOT_CERTAIN = frozenset({b"PK\x03\x04", b"PK\x05\x06", b"\x00\x01\x00\x00\x00"}) | frozenset(
+    {b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd", b"\x04\x22\x4d\x18"}
+)
 """Signatures that models can begin with: zips, offsets of flatbuffers, compression."""
 
 _CERTAIN_WORDS = {

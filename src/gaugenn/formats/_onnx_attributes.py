@@ -5,12 +5,20 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
-from gaugenn.formats._onnx_tensors import SPARSE_TENSOR, TENSOR, TYPE, join_strings
-from gaugenn.formats._protobuf import Message, Schema, Varints
+from gaugenn.errors import FormatError
+from gaugenn.formats._onnx_tensors import (
+    CACHED,
+    CACHED_BYTES,
+    SPARSE_TENSOR,
+    TENSOR,
+    TYPE,
+    join_strings,
+)
+from gaugenn.formats._protobuf import Message, Schema, Varints, read_message
 from gaugenn.graph import AttributeValue, DataType, LazyBytes, Tensor, TensorKind
 
 GRAPH = Schema(
@@ -79,6 +87,36 @@ PART_SCHEMAS: dict[str, Schema] = {
 
 ATTRIBUTE_LIMIT = 1 << 20
 """The longest list or string that becomes a Python value; larger ones become tensors."""
+
+
+def plain_attribute(data: bytes) -> tuple[str, AttributeValue] | None:
+    """Name and value of an attribute that is made of numbers and texts, whatever node has it.
+
+    Most nodes repeat what others say, in other files as well, so short ones are decoded once.
+
+    Args:
+        data: the message `AttributeProto`.
+
+    Returns:
+        None for a tensor, a graph, a type, a reference to a function's attribute, and a damaged one.
+    """
+    return _cached_attribute(data) if len(data) <= CACHED_BYTES else _plain_attribute(data)
+
+
+def _plain_attribute(data: bytes) -> tuple[str, AttributeValue] | None:
+    try:
+        message = read_message(memoryview(data), ATTRIBUTE)
+        kind = ATTRIBUTE_KINDS.get(message.integer("type"))
+        if kind is None or message.has("ref_attr_name"):
+            return None
+        name = message.text("name")
+        value = scalar_value(message, kind, name)
+    except FormatError:
+        return None
+    return None if value is None or isinstance(value, Tensor) else (name, value)
+
+
+_cached_attribute = lru_cache(CACHED)(_plain_attribute)
 
 
 def scalar_value(message: Message, kind: str, name: str) -> AttributeValue | None:

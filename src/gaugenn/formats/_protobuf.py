@@ -267,6 +267,58 @@ class Message:
         spans = self._spans(name)[2 * index : 2 * index + 2]
         return Message(self._document, schema, self, name, index, spans)
 
+    def short_messages(self, name: str) -> "Iterator[list[tuple[int, bytes]] | None]":
+        """The messages of a repeated field that hold texts and small messages only, undecoded.
+
+        A list of each one's fields takes a fraction of the time that a `Message` does. It is None for
+        a message that is large, holds anything else, or is damaged: `message_at` reads it, or says why
+        it cannot be read.
+
+        Yields:
+            Number and bytes of each field, in the file's order.
+        """
+        spans, raw, document = self._spans(name), self.raw, self._document
+        for at in range(0, len(spans), 2):
+            start, end = spans[at], spans[at + 1]
+            found = None if end - start > _COPIED_BYTES else _short_fields(bytes(raw[start:end]))
+            if found is not None and self.depth < DEPTH_LIMIT:
+                document.fields_left -= len(found)
+                if document.fields_left >= 0:
+                    yield found
+                    continue
+            yield None
+
+    def outlines(self, name: str) -> "Iterator[list[tuple[int, int, int]] | None]":
+        """The messages of a repeated field as tags and places, for those that hold little but one blob.
+
+        None for a message with other kinds of fields than numbers and length-delimited ones, with long
+        tags, or damaged: `message_at` reads it, or says why it cannot be read.
+
+        Yields:
+            Of each field in the file's order its tag, and the value of a number and 0, or where in the
+            file its bytes begin and end.
+        """
+        spans, raw, document = self._spans(name), self.raw, self._document
+        for at in range(0, len(spans), 2):
+            start, end = spans[at], spans[at + 1]
+            if end - start <= _COPIED_BYTES:
+                found = _outline(bytes(raw[start:end]), self.base + start)
+            else:
+                found = _outline(raw[start:end], self.base + start)
+            if found is not None and self.depth < DEPTH_LIMIT:
+                document.fields_left -= len(found)
+                if document.fields_left >= 0:
+                    yield found
+                    continue
+            yield None
+
+    def slice(self, start: int, end: int) -> memoryview:
+        """Bytes of the file between two places that `outlines` gave."""
+        found = self._document.data[start:end]
+        if found.nbytes >= RELEASED_BYTES:
+            release(found)
+        return found
+
     def integer(self, name: str, default: int = 0) -> int:
         """An integer or enum field as a signed 64-bit value."""
         values = self._fields.get(self._schema.numbers[name] << 3 | VARINT)
@@ -330,8 +382,8 @@ class Message:
         if places:
             if packed.nbytes:
                 raise FormatError(f"{self.path}.{name} mixes packed and single values")
-            data = self.raw
-            packed = memoryview(b"".join(data[place : place + width] for place in places))
+            every = np.array(places)[:, None] + np.arange(width)
+            packed = memoryview(np.frombuffer(self.raw, np.uint8)[every].tobytes())
         if packed.nbytes % width:
             raise FormatError(
                 f"{self.path}.{name} holds {packed.nbytes} bytes, not a multiple of {width}"
@@ -405,6 +457,12 @@ class Message:
                 position += 4 if wire == FIXED32 else 8
                 if position > end:
                     raise self._cut(begin, tag, position - end, end)
+                if tag < 128 and position < end and data[position] == tag:
+                    size = position - begin
+                    more = min(_run(data, position, end, size), left)
+                    values += range(position + 1, position + more * size, size)
+                    left -= more
+                    position += more * size
             elif wire == GROUP:
                 position = self._after_group(position, end, tag >> 3)
             else:
@@ -474,6 +532,74 @@ class Message:
         else:
             outcome = f"runs {missing} bytes past the end of its message at byte {end}"
         return FormatError(f"{self.path}: the {what} at byte {begin} {outcome}")
+
+
+def _run(data: bytes | memoryview, position: int, end: int, step: int) -> int:
+    """How many whole fields with the same one-byte tag follow each other, `step` bytes apart."""
+    whole = (end - position) // step
+    tags = np.frombuffer(data, np.uint8, whole * step, position)[::step]
+    other = np.flatnonzero(tags != data[position])
+    return int(other[0]) if other.size else whole
+
+
+def _short_fields(data: bytes) -> list[tuple[int, bytes]] | None:
+    """The fields of a message if all are length-delimited and below number 16, else None."""
+    found: list[tuple[int, bytes]] = []
+    position, end = 0, len(data)
+    try:
+        while position < end:
+            tag = data[position]
+            size = data[position + 1]
+            position += 2
+            if size > 127:
+                high = data[position]
+                position += 1
+                if high > 127:
+                    return None
+                size += (high - 1) << 7
+            if tag & 7 != LENGTH or not 8 < tag < 128:
+                return None
+            found.append((tag >> 3, data[position : position + size]))
+            position += size
+    except IndexError:
+        return None
+    return found if position == end else None
+
+
+def _outline(data: bytes | memoryview, base: int) -> list[tuple[int, int, int]] | None:
+    """Tags and places of a message's fields, see `Message.outlines`."""
+    found: list[tuple[int, int, int]] = []
+    position, end = 0, len(data)
+    try:
+        while position < end:
+            tag = data[position]
+            value = data[position + 1]
+            position += 2
+            if value > 127:
+                shift = 7
+                value &= 127
+                while True:
+                    byte = data[position]
+                    position += 1
+                    value |= (byte & 127) << shift
+                    if byte < 128:
+                        break
+                    shift += 7
+                    if shift > 56:
+                        return None
+            if not 8 <= tag < 128:
+                return None
+            if tag & 7 == VARINT:
+                found.append((tag, value, 0))
+            elif tag & 7 == LENGTH:
+                start = base + position
+                position += value
+                found.append((tag, start, start + value))
+            else:
+                return None
+    except IndexError:
+        return None
+    return found if position == end else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,16 @@ a signature of one to three bytes; these are `doubtful`, and whoever asks must r
 import base64
 import binascii
 import bz2
+import contextlib
 import lzma
 import re
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
+import lz4.frame
 import numpy as np
+import zstandard
 
 from gaugenn.content import Content
 from gaugenn.errors import FormatError
@@ -43,8 +46,10 @@ _READ_AT_MOST = 4
 """Places where a signature stands that are looked at, and those of them that a reader is tried on."""
 
 _XZ_MEMORY_BYTES = 128 << 20
-_BZIP2_BLOCK_BYTES = 1 << 20
-"""Nothing comes out of bzip2 before a block, 900 kB at most, is in."""
+_ZSTD_WINDOW_BYTES = 128 << 20
+"""What `zstd --long` asks for at most, and what its decompressor allows unless told otherwise."""
+_ZSTD_PIECE_BYTES = 1 << 9
+"""Goes in at once: a block of 128 KiB may be packed into 4 bytes, so 16 MiB may come out."""
 _PIECE_BYTES = 1 << 18
 
 _LZMA = b"\x5d\x00\x00"
@@ -54,9 +59,16 @@ number of 64 KiB. **Source:** section 1.1 of https://tukaani.org/lzma/lzma-forma
 _GZIP = b"\x1f\x8b\x08"
 _XZ = b"\xfd7zXZ\x00"
 _BZIP2 = b"BZh"
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_LZ4 = b"\x04\x22\x4d\x18"
 """**Source:** RFC 1952, https://www.rfc-editor.org/rfc/rfc1952;
-https://tukaani.org/xz/xz-file-format.txt; https://sourceware.org/bzip2/
+https://tukaani.org/xz/xz-file-format.txt; https://sourceware.org/bzip2/; RFC 8878,
+https://www.rfc-editor.org/rfc/rfc8878; https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
 """
+
+_BLOCK_BYTES = {_BZIP2: 1 << 20, _ZSTD: 1 << 18, _LZ4: (4 << 20) + 64}
+"""How much must go in before anything comes out, which is a block: 900 kB at most of bzip2, 128 KiB of
+Zstandard, 4 MiB of LZ4, and headers. **Source:** as above."""
 
 _BASE64 = re.compile(rb"[A-Za-z0-9+/\r\n]+={0,2}\s*")
 _SPACES = b" \t\r\n"
@@ -66,6 +78,8 @@ _SUFFIXES = {
     "xz": (".xz",),
     "lzma": (".lzma",),
     "bzip2": (".bz2",),
+    "zstd": (".zst", ".zstd"),
+    "lz4": (".lz4",),
     "zlib": (".zz", ".zlib"),
     "base64": (".b64", ".base64"),
 }
@@ -145,13 +159,17 @@ def doubtful(head: bytes, claims: Claims, magics: Iterable[Magic]) -> Iterator[W
     """What may be a wrapped model and is one only if it can be read.
 
     Args:
-        head: the first `HEAD_BYTES` of the file or more; bzip2 shows nothing before a megabyte.
+        head: the first `HEAD_BYTES` of the file or more; some compressors show
+            nothing before a megabyte or more.
         claims: says which readers claim the bytes inside.
         magics: of all readers.
     """
     known = tuple(magics)
-    layers = [*_bzip2(head), *_foreign_headers(head, known)]
-    layers += _xors(head, (each for each in known if len(each[1]) < STRONG_BYTES))
+    if needs_more(head):  # what stands in it uncompressed is no file of its own
+        layers = [*_blockwise(head)]
+    else:
+        layers = [*_foreign_headers(head, known)]
+        layers += _xors(head, (each for each in known if len(each[1]) < STRONG_BYTES))
     claimed = 0
     for layer in layers:
         formats = claims(layer.head)
@@ -164,12 +182,14 @@ def doubtful(head: bytes, claims: Claims, magics: Iterable[Magic]) -> Iterator[W
 
 def needs_more(head: bytes) -> bool:
     """Whether more than the usual head is needed for a look inside."""
-    return head.startswith(_BZIP2)
+    return head.startswith(tuple(_BLOCK_BYTES))
 
 
 def deep_head(content: Content) -> bytes:
     """As much of a file as `doubtful` can use."""
-    return content.head(_BZIP2_BLOCK_BYTES if needs_more(content.head(3)) else 3 * HEAD_BYTES)
+    start = content.head(4)
+    needed = next((size for magic, size in _BLOCK_BYTES.items() if start.startswith(magic)), 0)
+    return content.head(needed or 3 * HEAD_BYTES)
 
 
 def _layers(head: bytes, magics: tuple[Magic, ...], *, named: bool) -> Iterator[_Layer]:
@@ -242,23 +262,52 @@ def _xz_decompressor(kind: int) -> lzma.LZMADecompressor:
     return lzma.LZMADecompressor(format=kind, memlimit=_XZ_MEMORY_BYTES)
 
 
-def _bzip2(head: bytes) -> Iterator[_Layer]:
-    if not head.startswith(_BZIP2):
-        return
-    try:
-        inner = bz2.BZ2Decompressor().decompress(head, HEAD_BYTES)
-    except OSError:
-        return
-    if inner:
-        yield _Layer(
-            name="bzip2",
-            head=inner,
-            open=lambda data: _joined(_decompress(data, bz2.BZ2Decompressor()), data.nbytes),
-        )
+def _blockwise(head: bytes) -> Iterator[_Layer]:
+    """What compresses block by block, and shows nothing before the first whole one."""
+    for magic, name, unpack in (
+        (_BZIP2, "bzip2", _unpack_bzip2),
+        (_ZSTD, "zstd", _unpack_zstd),
+        (_LZ4, "lz4", _unpack_lz4),
+    ):
+        if not head.startswith(magic):
+            continue
+        inner = bytearray()
+        with contextlib.suppress(FormatError):  # the head is cut off as a rule
+            for piece in unpack(memoryview(head)):
+                inner += piece
+                if len(inner) >= HEAD_BYTES:
+                    break
+        if inner:
+            yield _Layer(
+                name=name,
+                head=bytes(inner[:HEAD_BYTES]),
+                open=lambda data, unpack=unpack: _joined(unpack(data), data.nbytes),  # type: ignore[misc]
+            )
+
+
+def _unpack_bzip2(data: memoryview) -> Iterator[bytes]:
+    return _decompress(data, bz2.BZ2Decompressor())
+
+
+def _unpack_lz4(data: memoryview) -> Iterator[bytes]:
+    return _decompress(data, lz4.frame.LZ4FrameDecompressor())
+
+
+def _unpack_zstd(data: memoryview) -> Iterator[bytes]:
+    inflater = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW_BYTES).decompressobj()
+    for start in range(0, data.nbytes, _ZSTD_PIECE_BYTES):
+        try:
+            yield inflater.decompress(data[start : start + _ZSTD_PIECE_BYTES])
+        except zstandard.ZstdError as error:
+            raise FormatError(f"broken data: {error}") from error
+        if inflater.eof:
+            return
+    raise FormatError("data without an end; the file is cut off")
 
 
 def _decompress(
-    data: memoryview, decompressor: lzma.LZMADecompressor | bz2.BZ2Decompressor
+    data: memoryview,
+    decompressor: lzma.LZMADecompressor | bz2.BZ2Decompressor | lz4.frame.LZ4FrameDecompressor,
 ) -> Iterator[bytes]:
     start = 0
     while not decompressor.eof:
@@ -268,7 +317,7 @@ def _decompress(
         start += piece.nbytes
         try:
             yield decompressor.decompress(piece, 4 * _PIECE_BYTES)
-        except (lzma.LZMAError, OSError) as error:
+        except (lzma.LZMAError, OSError, RuntimeError) as error:
             raise FormatError(f"broken data: {error}") from error
 
 

@@ -13,9 +13,10 @@ Beyond the contract of `gaugenn.graph`:
 **Source:** https://github.com/onnx/onnx/blob/main/docs/IR.md
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import ClassVar
+from functools import partial
+from typing import ClassVar, NamedTuple
 
 from gaugenn.content import Content
 from gaugenn.errors import FormatError
@@ -26,6 +27,7 @@ from gaugenn.formats._onnx_attributes import (
     GRAPH,
     PART_SCHEMAS,
     constant_output,
+    plain_attribute,
     scalar_value,
 )
 from gaugenn.formats._onnx_graphs import GraphDraft, GraphFinisher
@@ -37,6 +39,8 @@ from gaugenn.formats._onnx_tensors import (
     TENSOR,
     TYPE,
     TensorReader,
+    ValueType,
+    plain_type,
     relative_name,
     type_text,
     value_type,
@@ -56,7 +60,6 @@ from gaugenn.graph import (
     GraphReference,
     Model,
     Node,
-    Shape,
     Tensor,
 )
 
@@ -107,10 +110,26 @@ _NEWEST_IR_VERSION = 255
 
 _HEADER_TEXTS = frozenset(MODEL.numbers[name] for name in ("producer_name", "producer_version"))
 
+_INPUT, _OUTPUT, _ATTRIBUTE = (NODE.numbers[name] for name in ("input", "output", "attribute"))
+_NAME, _KIND = NODE.numbers["name"], NODE.numbers["op_type"]
+_DOMAIN, _OVERLOAD = NODE.numbers["domain"], NODE.numbers["overload"]
+_VALUE_NAME, _VALUE_TYPE = _VALUE_INFO.numbers["name"], _VALUE_INFO.numbers["type"]
+
 Bindings = Mapping[str, AttributeValue]
 FunctionKey = tuple[str, str, str]
-ValueType = tuple[DataType, Shape | None]
 TypeOf = dict[str, ValueType]
+
+
+class _NodeParts(NamedTuple):
+    """What the file says of a node."""
+
+    name: str
+    kind: str
+    domain: str
+    overload: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: dict[str, AttributeValue]
 
 
 class OnnxReader(FormatReader):
@@ -171,9 +190,6 @@ class _ModelBuilder:
         self._functions: dict[FunctionKey, Message] = {}
         self._instances: dict[tuple[FunctionKey, str], int] = {}
         self._calls: list[FunctionKey] = []
-        self._attributes: dict[bytes | memoryview, tuple[tuple[str, AttributeValue], ...]] = {}
-        """Names and values by the bytes of the message: most nodes repeat what others say."""
-        self._types: dict[bytes | memoryview, ValueType] = {}
         self._nesting = 0
         for function in message.messages("functions", _FUNCTION):
             self._functions[_function_key(function)] = function
@@ -218,9 +234,8 @@ class _ModelBuilder:
         """Adds a graph and the bodies inside it; returns its index."""
         index = self._new_draft(message, message.text("name"), parent)
         draft = self._drafts[index]
-        for initializer in message.messages("initializer", TENSOR):
-            name = initializer.text("name")
-            draft.tensors[name] = self._tensors.dense(initializer, name)
+        for tensor in self._tensors.weights(message, "initializer"):
+            draft.tensors[tensor.name] = tensor
         for initializer in message.messages("sparse_initializer", SPARSE_TENSOR):
             values = initializer.message("values", TENSOR)
             name = "" if values is None else values.text("name")
@@ -251,29 +266,79 @@ class _ModelBuilder:
         if self._nesting > NESTING_LIMIT:
             raise message.error(f"bodies and functions nest deeper than {NESTING_LIMIT}")
         draft = self._drafts[index]
-        for node in message.messages("node", NODE):
-            draft.nodes.append(self._node(node, index, types, bindings))
+        for position, fields in enumerate(message.short_messages("node")):
+            read = partial(message.message_at, "node", NODE, position)
+            parts = None if fields is None else self._plain_parts(fields, read, index, bindings)
+            draft.nodes.append(
+                self._node(parts or self._parts(read(), index, bindings), index, types)
+            )
         self._nesting -= 1
 
-    def _node(self, message: Message, index: int, types: TypeOf, bindings: Bindings) -> Node:
+    def _plain_parts(
+        self,
+        fields: list[tuple[int, bytes]],
+        read: Callable[[], Message],
+        index: int,
+        bindings: Bindings,
+    ) -> _NodeParts | None:
+        """What a node is made of; None without a kind.
+
+        Args:
+            fields: of the node.
+            read: the node as a message, for attributes that are more than numbers and texts.
+            index: of the graph.
+            bindings: values of the attributes of the function that is being made.
+        """
+        attribute = 0
+        message: Message | None = None
+        texts = {_NAME: "", _KIND: "", _DOMAIN: "", _OVERLOAD: ""}
+        inputs: list[str] = []
+        outputs: list[str] = []
+        attributes: dict[str, AttributeValue] = {}
+        for number, data in fields:
+            if number == _INPUT:
+                inputs.append(str(data, "utf-8", "backslashreplace"))
+            elif number == _OUTPUT:
+                outputs.append(str(data, "utf-8", "backslashreplace"))
+            elif number == _ATTRIBUTE:
+                known = plain_attribute(data)
+                if known is not None:
+                    attributes[known[0]] = known[1]
+                else:
+                    message = message or read()
+                    other = message.message_at("attribute", ATTRIBUTE, attribute)
+                    attributes.update(self._attribute(other, index, bindings))
+                attribute += 1
+            elif number in texts:
+                texts[number] = str(data, "utf-8", "backslashreplace")
+        if not texts[_KIND]:
+            return None
+        names = (texts[_NAME], texts[_KIND], _domain(texts[_DOMAIN]), texts[_OVERLOAD])
+        return _NodeParts(*names, tuple(inputs), tuple(outputs), attributes)
+
+    def _parts(self, message: Message, index: int, bindings: Bindings) -> _NodeParts:
         kind = message.text("op_type")
         if not kind:
             raise message.error("a node must have an op_type (field 4), this has none")
-        domain = _domain(message.text("domain"))
         attributes: dict[str, AttributeValue] = {}
-        for position, piece in enumerate(message.pieces("attribute")):
-            known = self._attributes.get(piece) if isinstance(piece, bytes) else None
-            if known is None:
-                attribute = message.message_at("attribute", ATTRIBUTE, position)
-                known = tuple(self._attribute(attribute, index, bindings))
-                if isinstance(piece, bytes) and _means_the_same_everywhere(attribute, known):
-                    self._attributes[piece] = known
-            attributes.update(known)
-        inputs, outputs = message.texts("input"), message.texts("output")
-        key = (domain, kind, message.text("overload"))
+        for attribute in message.messages("attribute", ATTRIBUTE):
+            attributes.update(self._attribute(attribute, index, bindings))
+        return _NodeParts(
+            message.text("name"),
+            kind,
+            _domain(message.text("domain")),
+            message.text("overload"),
+            message.texts("input"),
+            message.texts("output"),
+            attributes,
+        )
+
+    def _node(self, parts: _NodeParts, index: int, types: TypeOf) -> Node:
+        name, kind, domain, overload, inputs, outputs, attributes = parts
+        key = (domain, kind, overload)
         draft = self._drafts[index]
-        for name in outputs:
-            _define(draft, name, types)
+        for output in outputs:
+            _define(draft, output, types)
         if key in self._functions:
             operator = ""
             resolved: Bindings = {**attributes, "function": self._call(key, attributes)}
@@ -291,7 +356,7 @@ class _ModelBuilder:
             if attributes.get("embed_mode", 1) == 0 and isinstance(path, str):
                 self._tensors.companion(path)
         return Node(
-            name=message.text("name"),
+            name=name,
             operator=operator,
             source_operator=kind,
             inputs=inputs,
@@ -303,17 +368,13 @@ class _ModelBuilder:
     def _read_types(self, message: Message, field: str, types: TypeOf) -> list[str]:
         """Notes the types that a list of values gives; returns the values' names."""
         names: list[str] = []
-        for value in message.messages(field, _VALUE_INFO):
-            name = value.text("name")
+        for position, fields in enumerate(message.short_messages(field)):
+            known = None if fields is None else _plain_value(fields)
+            if known is None:
+                value = message.message_at(field, _VALUE_INFO, position)
+                known = value.text("name"), value_type(value.message("type", TYPE))
+            name, types[name] = known
             names.append(name)
-            pieces = value.pieces("type")
-            key = pieces[0] if len(pieces) == 1 else None
-            found = self._types.get(key) if isinstance(key, bytes) else None
-            if found is None:
-                found = value_type(value.message("type", TYPE))
-                if isinstance(key, bytes):
-                    self._types[key] = found
-            types[name] = found
         return names
 
     def _call(self, key: FunctionKey, attributes: Bindings) -> GraphReference:
@@ -373,6 +434,11 @@ class _ModelBuilder:
         if kind not in PART_SCHEMAS:
             raise message.error(f"the attribute {name!r} has no value")
         plural = kind.endswith("s")
+        if kind in ("t", "tensors"):
+            for position, tensor in enumerate(self._tensors.weights(message, kind)):
+                own = tensor if tensor.name else replace(tensor, name=name)
+                yield (f"{name}[{position}]" if plural else name), own
+            return
         for position, part in enumerate(message.messages(kind, PART_SCHEMAS[kind])):
             value = self._part(part, kind, name, index, bindings)
             yield (f"{name}[{position}]" if plural else name), value
@@ -381,8 +447,6 @@ class _ModelBuilder:
         self, message: Message, kind: str, name: str, index: int | None, bindings: Bindings
     ) -> AttributeValue:
         """The value of an attribute that is a message."""
-        if kind in ("t", "tensors"):
-            return self._tensors.dense(message, message.text("name") or name)
         if kind in ("g", "graphs"):
             return GraphReference(self._add_graph(message, index, bindings))
         if kind in ("sparse_tensor", "sparse_tensors"):
@@ -397,12 +461,18 @@ def _define(draft: GraphDraft, name: str, types: TypeOf) -> None:
         draft.tensors[name] = Tensor(name=name, dtype=dtype, shape=shape)
 
 
-def _means_the_same_everywhere(
-    message: Message, values: tuple[tuple[str, AttributeValue], ...]
-) -> bool:
-    """Whether an attribute is made of numbers and texts, and not bound to a function's."""
-    plain = all(isinstance(value, int | float | str | bytes | tuple) for _, value in values)
-    return plain and not message.has("ref_attr_name")
+def _plain_value(fields: list[tuple[int, bytes]]) -> tuple[str, ValueType] | None:
+    """Name and type of a value; None for a type in several parts or a damaged one."""
+    name = kind = b""
+    for number, data in fields:
+        if number == _VALUE_NAME:
+            name = data
+        elif number == _VALUE_TYPE:
+            if kind:
+                return None
+            kind = data
+    found = plain_type(kind)
+    return None if found is None else (str(name, "utf-8", "backslashreplace"), found)
 
 
 def _function_key(message: Message) -> FunctionKey:

@@ -1,4 +1,8 @@
-"""TNN: a graph of layers in quoted lines of text; the weights lie in a `.tnnmodel` beside it."""
+"""TNN: a graph of layers in quoted lines of text; the weights lie in a `.tnnmodel` beside it.
+
+Weights that the text does not speak of (slopes, scales, a constant operand) are inputs of their layer
+where the `.tnnmodel` is there. So are the scales and zero points of 8-bit weights.
+"""
 
 import math
 import re
@@ -8,6 +12,7 @@ from dataclasses import dataclass
 from gaugenn.content import Content
 from gaugenn.errors import FormatError, UnsupportedFormatError
 from gaugenn.formats._contract import FormatReader
+from gaugenn.formats._tnn_weights import ELEMENT_TYPES, Buffer, read_weights
 from gaugenn.graph import (
     AttributeValue,
     DataType,
@@ -105,9 +110,10 @@ _Sizes = tuple[int, ...] | None
 
 
 class TnnReader(FormatReader):
-    """Reads the graph. Of weights it gives the shapes that follow from the layers, without the bytes.
+    """Reads the graph, and its weights or their shapes, as far as these follow from the layers.
 
-    The remark is `weights-absent`, or `weights-unread` where the `.tnnmodel` lies beside the graph.
+    Where there are no weights the remark is `weights-absent`, and `weights-unread` where a layer's are
+    in an unknown form.
     """
 
     title = "TNN"
@@ -126,7 +132,8 @@ class TnnReader(FormatReader):
         """Reads the layers.
 
         Raises:
-            FormatError: fewer layers than announced, or one that takes what no layer makes.
+            FormatError: fewer layers than announced, one that takes what no layer makes, or weights
+                that are damaged or of another network.
         """
         lines = _lines(content)
         version = lines[0].split()[3]
@@ -139,15 +146,24 @@ class TnnReader(FormatReader):
                 f"{content.name}: {lines[4].strip()[:20]!r} layers are announced, {len(layers)} "
                 "follow: the file is cut off"
             )
-        builder = _Builder(tensors)
+        found = self.companions(content)
+        notes: tuple[str, ...] = ()
+        buffers: Mapping[str, Mapping[str, Buffer]] = {}
+        try:
+            buffers = read_weights(found[0].data) if found else {}
+        except UnsupportedFormatError:
+            notes = ("weights-unread",)
+        except FormatError as error:
+            raise FormatError(f"{content.name}: {found[0].file_name}: {error}") from error
+        builder = _Builder(tensors, buffers)
         for layer in layers:
             builder.add(layer)
         outputs = tuple(dict.fromkeys(lines[3].split()))
         missing = [name for name in outputs if name not in builder.tensors]
         if missing:
             raise FormatError(f"{content.name}: no layer makes the output {missing[0]!r}")
-        found = self.companions(content)
-        notes = ("weights-unread" if found else "weights-absent",) if builder.weighted else ()
+        if builder.lacking and not notes:
+            notes = ("weights-absent",)
         return Model(
             format="tnn",
             format_version=_VERSIONS[int(version)],
@@ -188,14 +204,15 @@ def _inputs(line: str, version: str) -> list[Tensor]:
     """`name n c h w : ...`, in version 2 with the rank before the sizes and a type behind."""
     found: list[Tensor] = []
     newer = _VERSIONS[int(version)] == "2"
-    types = {0: DataType.FLOAT32, 1: DataType.FLOAT16, 2: DataType.INT8, 3: DataType.INT32}
     for part in line.split(":"):
         name, *words = part.split() or [""]
         numbers = [int(w) for w in words if _NUMBER.fullmatch(w)]
         dtype = DataType.FLOAT32
         if newer and numbers:
             rank, *numbers = numbers
-            dtype = types.get(numbers[rank], DataType.UNKNOWN) if len(numbers) > rank else dtype
+            dtype = (
+                ELEMENT_TYPES.get(numbers[rank], DataType.UNKNOWN) if len(numbers) > rank else dtype
+            )
             numbers = numbers[: max(rank, 0)] if len(numbers) >= rank else []
         if not name or not numbers or len(numbers) > 8 or len(words) < len(numbers):
             raise FormatError(f"TNN input {part.strip()[:60]!r} has no name or sizes")
@@ -223,10 +240,13 @@ def _layer(line: str) -> _Layer:
 class _Builder:
     """Collects tensors and nodes layer by layer, and sizes as far as they follow."""
 
-    def __init__(self, tensors: dict[str, Tensor]) -> None:
+    def __init__(
+        self, tensors: dict[str, Tensor], buffers: Mapping[str, Mapping[str, Buffer]]
+    ) -> None:
         self.tensors = tensors
         self.nodes: list[Node] = []
-        self.weighted = False
+        self.lacking = False
+        self._buffers = buffers
         self._sizes: dict[str, _Sizes] = {t.name: _known(t.shape) for t in tensors.values()}
 
     def add(self, layer: _Layer) -> None:
@@ -238,19 +258,21 @@ class _Builder:
         mapped = make(layer, sizes) if make is not None and layer.inputs else _unmapped(layer)
         inputs = list(layer.inputs)
         quantized = layer.source_type != layer.type
+        held = self._buffers.get(layer.name, {})
         for label, shape in mapped.weights.items():
-            name = f"{layer.name}.{label}"
-            while name in self.tensors:
-                name += "+"
-            inputs.append(name)
             small = DataType.INT32 if label == "bias" else DataType.INT8
-            self.tensors[name] = Tensor(
-                name=name,
-                dtype=small if quantized else DataType.FLOAT32,
-                shape=shape,
-                kind=TensorKind.CONSTANT,
-            )
-            self.weighted = True
+            dtype = small if quantized else DataType.FLOAT32
+            inputs.append(self._weight(layer, label, shape, held.get(label), dtype))
+        operator = mapped.operator
+        others = [label for label in held if label not in mapped.weights]
+        names = [self._weight(layer, each, held[each].shape, held[each]) for each in others]
+        if not operator and others == ["slope"]:
+            operator = "PRelu"
+        elif not operator and others == ["weight"] and layer.type in _JOINING:
+            operator = _JOINING[layer.type]
+            if layer.integer(0, 1) == 0:
+                inputs, names = names, inputs
+        inputs += names
         for name in layer.outputs:
             if name in self.tensors:
                 raise FormatError(f"TNN layer {layer.name!r} makes {name!r} a second time")
@@ -260,13 +282,59 @@ class _Builder:
         self.nodes.append(
             Node(
                 name=layer.name,
-                operator=mapped.operator,
+                operator=operator,
                 source_operator=layer.source_type,
                 inputs=tuple(inputs),
                 outputs=layer.outputs,
                 attributes=mapped.attributes,
             )
         )
+
+    def _weight(
+        self,
+        layer: _Layer,
+        label: str,
+        shape: Shape,
+        buffer: Buffer | None,
+        dtype: DataType = DataType.FLOAT32,
+    ) -> str:
+        """Adds a weight, with its bytes where they are there; returns its name."""
+        name = f"{layer.name}.{label}"
+        while name in self.tensors:
+            name += "+"
+        self.lacking |= buffer is None
+        if buffer is not None:
+            sizes = _fitting(shape, buffer)
+            if sizes is None:
+                raise FormatError(
+                    f"TNN layer {layer.name!r}: its {label} should have the shape {shape}, the file "
+                    f"with the weights holds {math.prod(buffer.shape)} numbers"
+                )
+            shape, dtype = sizes, buffer.dtype
+        if label == "slope" and len(shape) == 1:
+            shape = (*shape, 1, 1)
+        elif label == "weight" and layer.type in _JOINING and len(shape) == 1 and shape != (1,):
+            shape = (1, *shape, 1, 1)
+        self.tensors[name] = Tensor(
+            name=name,
+            dtype=dtype,
+            shape=shape,
+            data=None if buffer is None else buffer.data,
+            kind=TensorKind.CONSTANT,
+        )
+        return name
+
+
+def _fitting(shape: Shape, buffer: Buffer) -> tuple[int, ...] | None:
+    """A weight's sizes that agree with its numbers; None where they do not."""
+    count = math.prod(buffer.shape)
+    known = [size for size in shape if isinstance(size, int)]
+    if len(known) == len(shape):
+        return tuple(known) if math.prod(known) == count else None
+    rest = math.prod(known)
+    if len(known) < len(shape) - 1 or not rest or count % rest:
+        return None
+    return tuple(size if isinstance(size, int) else count // rest for size in shape)
 
 
 def _known(shape: Shape | None) -> _Sizes:

@@ -7,6 +7,7 @@
     scan      package -> App, AppFile, ModelFile, Evidence rows and blobs     (one worker an app)
     analyse   distinct model -> ModelRecord and LayerRecord rows              (one worker a model)
     measure   distinct model x engine -> Job and Run rows                     (one launch at a time)
+    elsewhere the same on devices that hang on machines of a cluster
 """
 
 from typing import Protocol

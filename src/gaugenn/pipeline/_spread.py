@@ -21,7 +21,7 @@ from gaugenn.execute import Executor
 from gaugenn.execute.local import LocalPool
 from gaugenn.pipeline import Watcher
 from gaugenn.pipeline._failures import as_failure
-from gaugenn.records import ModelFile, digest
+from gaugenn.records import ModelFile, TraceRecord, digest
 from gaugenn.store import TABLES, Buffer, Record, SharedBlobs, SharedStore, Study
 
 GROUP_ITEMS = 32
@@ -101,7 +101,7 @@ def take_in(study: Study, shared: SharedStore) -> None:
     for key in shared.keys():  # noqa: SIM118 - no mapping
         rows = shared.get(key)
         if not study.holds(rows):
-            _adopt(study, shared, rows)
+            adopt(study, shared, rows)
         shared.drop(key)
 
 
@@ -177,7 +177,7 @@ def _elsewhere(
             for row in lost:
                 watcher.step(work.stage, row.subject, row.message)
             continue
-        _adopt(study, shared, shared.get(group.key))
+        adopt(study, shared, shared.get(group.key))
         shared.drop(group.key)
         taken.add(group.key)
         for said in outcome.value:
@@ -225,9 +225,11 @@ def _child() -> LocalPool:
     return pool
 
 
-def _adopt(study: Study, shared: SharedStore, rows: dict[str, pa.Table]) -> None:
+def adopt(study: Study, shared: SharedStore, rows: dict[str, pa.Table]) -> None:
     """Takes a batch into the study, its blobs first."""
-    if isinstance(shared.blobs, SharedBlobs) and TABLES[ModelFile] in rows:
-        for sha256 in rows[TABLES[ModelFile]]["sha256"].unique().to_pylist():
-            study.blobs.take(str(sha256), shared.blobs)
+    if isinstance(shared.blobs, SharedBlobs):
+        for record, column in ((ModelFile, "sha256"), (TraceRecord, "blob_sha256")):
+            if TABLES[record] in rows:
+                for sha256 in rows[TABLES[record]][column].unique().to_pylist():
+                    study.blobs.take(str(sha256), shared.blobs)
     study.adopt(rows)

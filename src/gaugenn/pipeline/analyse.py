@@ -41,12 +41,15 @@ def analyse(
 ) -> None:
     """Reads every distinct model that has no row yet, and stores what it is and costs.
 
+    Those of a study of an older schema are all read again.
+
     Args:
         study: holds the models and takes the rows.
         executor: where the work runs.
         watcher: is told how it goes.
         shared: see `gaugenn.pipeline.scan.scan`.
     """
+    study.renew()
     if shared is not None:
         take_in(study, shared)
     with study.connect() as connection:

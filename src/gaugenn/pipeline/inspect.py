@@ -8,6 +8,7 @@ from pathlib import Path
 from gaugenn.apps.walk import open_package
 from gaugenn.content import Content, open_file
 from gaugenn.errors import GaugennError
+from gaugenn.formats import identify
 from gaugenn.pipeline.analyse import examine
 from gaugenn.pipeline.scan import Candidate, candidates, is_package, lone_candidate
 from gaugenn.records import FileKind, LayerRecord, ModelRecord, PackageKind
@@ -46,8 +47,17 @@ class Inspection:
         """Operator as the file names it -> count, most frequent first."""
         return dict(Counter(layer.source_operator for layer in self.layers).most_common())
 
-    def as_json(self) -> dict[str, object]:
-        """The object of `docs/inspect.md`, ready for `json.dumps`."""
+    @property
+    def layer_classes(self) -> dict[str, int]:
+        """Kind of work -> nodes that do it, most frequent first."""
+        return dict(Counter(layer.layer_class.value for layer in self.layers).most_common())
+
+    def as_json(self, *, layers: bool = False) -> dict[str, object]:
+        """The object of `docs/inspect.md`, ready for `json.dumps`.
+
+        Args:
+            layers: with one object a node.
+        """
         record = self.record
         value: dict[str, object] = {
             "path": self.path,
@@ -68,14 +78,46 @@ class Inspection:
             "task": record.task.value if record else None,
             "family": record.family if record else None,
             "task_confidence": record.task_confidence if record else None,
+            "task_evidence": list(record.task_evidence) if record else [],
+            "layer_classes": self.layer_classes,
+            "quantization": record.quantization.value if record and record.quantization else None,
+            "weight_elements": {each.dtype: each.elements for each in record.weight_elements}
+            if record
+            else {},
+            "weights_examined": record.weights_examined if record else None,
+            "zero_weights": record.zero_weights if record else None,
+            "near_zero_weights": record.near_zero_weights if record else None,
+            "tensors_examined": record.tensors_examined if record else None,
+            "clustered_tensors": record.clustered_tensors if record else None,
+            "architecture_sha256": record.architecture_sha256 if record else None,
+            "weights_sha256": record.weights_sha256 if record else None,
             "uncounted_nodes": record.uncounted_nodes if record else None,
             "assumed_dimensions": record.assumed_dimensions if record else None,
             "notes": list(record.notes) if record else [],
             "error": self.error,
         }
+        if layers:
+            value["layers"] = [_layer(layer) for layer in self.layers]
         if self.models is not None:
-            value["models"] = [model.as_json() for model in self.models]
+            value["models"] = [model.as_json(layers=layers) for model in self.models]
         return value
+
+
+def _layer(layer: LayerRecord) -> dict[str, object]:
+    shape = layer.output_shape
+    return {
+        "graph": layer.graph,
+        "name": layer.name,
+        "operator": layer.operator,
+        "source_operator": layer.source_operator,
+        "class": layer.layer_class.value,
+        "output_shape": None if shape is None else list(shape),
+        "macs": layer.macs,
+        "elementwise_operations": layer.elementwise_operations,
+        "parameters": layer.parameters,
+        "weights_bytes": layer.weights_bytes,
+        "weights_sha256": layer.weights_sha256,
+    }
 
 
 def inspect(paths: Iterable[Path | str] | Path | str) -> Iterator[Inspection]:
@@ -109,7 +151,7 @@ def inspect_file(path: Path) -> Inspection:
         lone = lone_candidate(content)
         if lone is not None:
             return _inspect_candidate(lone)
-        return _plain(content, FileKind.UNKNOWN, "no format that gaugenn knows")
+        return _plain(content, FileKind.UNKNOWN, identify(content).reason)
     package = open_package(content)
     if package.kind is PackageKind.NONE:
         return _plain(content, FileKind.UNKNOWN, package.error)

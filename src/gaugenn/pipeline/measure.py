@@ -12,14 +12,15 @@ from gaugenn.bench.devices import campaign_device, device_programs, recover, rem
 from gaugenn.bench.launch import LocalFile
 from gaugenn.bench.plan import CONTROL_MODEL
 from gaugenn.bench.settings import BenchSettings
+from gaugenn.bench.thermal import Gate
 from gaugenn.devices import Device
-from gaugenn.errors import DeviceError, UsageError
+from gaugenn.errors import DeviceError
 from gaugenn.pipeline import Watcher
 from gaugenn.pipeline._failures import as_failure
-from gaugenn.pipeline.metering import Metering
+from gaugenn.pipeline.metering import Metering, around_launches, assigned
 from gaugenn.pipeline.request import Request, devices_asked, model_names, requested
-from gaugenn.power import open_meter
-from gaugenn.records import Environment, Failure, JobRecord, PageCache, Run, RunStatus
+from gaugenn.power import PowerMeter, open_meter
+from gaugenn.records import DeviceSample, Environment, Failure, JobRecord, PageCache, Run, RunStatus
 from gaugenn.store import Study
 
 
@@ -36,7 +37,7 @@ def measure(
         study: with models that were read.
         settings: what to measure.
         watcher: is told of every launch.
-        meters: names of meters that measure each launch; on the host only.
+        meters: names of meters that measure each launch; see `metering.assigned`.
         idle_s: of idle power before and after each launch, where there are meters.
 
     Raises:
@@ -54,11 +55,13 @@ def measure(
             )
             devices[name], refused = stack.enter_context(asked)
             unset += [as_failure("prepare", name, DeviceError(f"not set: {r}")) for r in refused]
-        elsewhere = sorted(devices.keys() - {"host"})
-        if meters and elsewhere:
-            raise UsageError(f"meters measure launches on host only; leave out {elsewhere[0]}")
-        opened = [stack.enter_context(open_meter(meter, devices.get("host"))) for meter in meters]
-        metering = Metering(study, opened, idle_s) if opened else None
+        opened = {
+            name: [
+                stack.enter_context(open_meter(meter, remote_of(devices[name]) or devices[name]))
+                for meter in texts
+            ]
+            for name, texts in assigned(meters, devices).items()
+        }
         environments = {name: device.info() for name, device in devices.items()}
         request = requested(study, settings, environments)
         for name, device in devices.items():
@@ -79,7 +82,9 @@ def measure(
         asked_for = {(r.job_sha256, launch) for r in request.jobs for launch in range(r.launches)}
         watcher.begin("bench", len(asked_for), len(asked_for & done.keys()))
         campaigns = [
-            _Campaign(study, device, environments[name], request, settings, watcher, metering)
+            _Campaign(
+                study, device, environments[name], request, settings, watcher, opened[name], idle_s
+            )
             for name, device in devices.items()
             if name in used
         ]
@@ -131,13 +136,20 @@ class _Campaign:
         request: Request,
         settings: BenchSettings,
         watcher: Watcher,
-        metering: Metering | None,
+        meters: Sequence[PowerMeter],
+        idle_s: float,
     ) -> None:
         self._study, self._device, self._environment = study, device, environment
         self._request, self._settings, self._watcher = request, settings, watcher
-        self._metering = metering
+        here = environment.device_kind == "host"
+        self._around = around_launches(settings.around(), meters, idle_s, here=here)
+        waits = here and not self._around.marked
+        self._metering = Metering(study, meters, idle_s, waits=waits) if meters else None
         self._jobs = [r for r in request.jobs if r.job.device == environment.device]
         self.remote = remote_of(device)
+        rule = settings.thermal_rule()
+        self._gate = None if rule is None else Gate(rule)
+        self._samples: list[DeviceSample] = []
         self._stopped = False
 
     def stop(self) -> None:
@@ -211,13 +223,17 @@ class _Campaign:
             seed=self._settings.seed,
             budget_s=self._settings.budget_s,
             progress=catch_up,
+            gate=self._gate,
+            around=self._around,
+            samples=self._samples.extend,
         ):
             measured = [] if self._metering is None else self._metering.end(runs[0])
             told += 1
             job = by_digest[runs[0].job_sha256]
             name = names.get(job.model_sha256, job.model_sha256[:12])
             with guard:
-                study.write([*measured, *runs])
+                study.write([*measured, *self._samples, *runs])
+                self._samples.clear()
                 self._watcher.step("bench", f"{job.engine}  {name}", _remark(runs[0]))
             keeping = None if self.remote is None else self.remote.keeping
             if keeping is not None and runs[0].status is not RunStatus.LOST:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from gaugenn.analysis.energy import Quantity
+from gaugenn.analysis.energy_results import inference_j
 from gaugenn.analysis.launch_energy import PhaseEnergy, phase_energies
 from gaugenn.analysis.scenarios import (
     Battery,
@@ -86,8 +87,8 @@ def scenario_rows(
                     scenario,
                     battery,
                     latency_s=latency_s,
-                    inference_j=_inference_j(phases, batch, net=False),
-                    net_inference_j=_inference_j(phases, batch, net=True),
+                    inference_j=inference_j(phases, batch, net=False),
+                    net_inference_j=inference_j(phases, batch, net=True),
                     input_length_s=length_s,
                 )
                 rows.append(
@@ -107,19 +108,6 @@ def scenario_rows(
 def _quantity(values: Sequence[float]) -> Quantity:
     found = estimate(values)
     return Quantity(value=found.value, low=found.low, high=found.high)
-
-
-def _inference_j(phases: Sequence[PhaseEnergy], batch: int, *, net: bool) -> Quantity | None:
-    """Over launches; net only where every launch has it, lest easy launches stand for all."""
-    values = []
-    for phase in phases:
-        quantity = None
-        if phase.energy is not None:
-            quantity = phase.energy.net_j if net else phase.energy.gross_j
-        if quantity is None or quantity.value <= 0:
-            return None
-        values.append(quantity.value / phase.inferences / batch)
-    return _quantity(values) if values else None
 
 
 def _length_s(record: ModelRecord, asked_s: float | None) -> float | None:

@@ -12,7 +12,7 @@ from typing import ClassVar, Self
 from gaugenn import plugins
 from gaugenn.devices import Device
 from gaugenn.errors import UsageError
-from gaugenn.records import Trace
+from gaugenn.records import Clock, Trace
 
 _LONGEST_TEXT = 4096
 
@@ -74,9 +74,13 @@ class PowerMeter(ABC):
 
     Attributes:
         needs_device: it reads through the device that is measured, and so needs one.
+        host_only: it measures the machine that gaugenn runs on, and no other.
+        clock: what stamps its samples.
     """
 
     needs_device: ClassVar[bool] = False
+    host_only: ClassVar[bool] = False
+    clock: ClassVar[Clock] = Clock.HOST
 
     @abstractmethod
     def __init__(self, options: MeterOptions, device: Device | None) -> None:
@@ -148,13 +152,22 @@ def open_meter(text: str, device: Device | None = None) -> PowerMeter:
     if len(text) > _LONGEST_TEXT:
         raise UsageError(f"a meter's name of {len(text)} characters; at most {_LONGEST_TEXT}")
     name, _, rest = text.partition(":")
-    kind = plugins.load("gaugenn.power", name, PowerMeter)  # type: ignore[type-abstract]
+    kind = meter_kind(text)
     options = MeterOptions(name, dict(_pairs(name, rest)))
     if kind.needs_device and device is None:
         raise UsageError(f"the meter {name} reads through the device that is measured; name one")
     meter = kind(options, device)
     options.finish()
     return meter
+
+
+def meter_kind(text: str) -> type[PowerMeter]:
+    """What kind of meter a name stands for.
+
+    Raises:
+        UsageError: there is no such meter.
+    """
+    return plugins.load("gaugenn.power", text.partition(":")[0], PowerMeter)  # type: ignore[type-abstract]
 
 
 def _pairs(name: str, text: str) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ import numpy as np
 from gaugenn.devices import Device
 from gaugenn.errors import DeviceError, GaugennError, UsageError
 from gaugenn.power import MeterOptions, PowerMeter
-from gaugenn.records import Clock, Trace
+from gaugenn.records import Trace
 
 JOIN_S = 30.0
 """How long a reading that hangs is waited for."""
@@ -39,7 +39,6 @@ class Sample:
 class PollingMeter(PowerMeter):
     """Reads all rails at a rate. A subclass says how, and what they are."""
 
-    clock = Clock.HOST
     notes: tuple[str, ...] = ()
     _default_rate_hz = 10.0
     _highest_rate_hz = 1000.0

@@ -127,6 +127,8 @@ class MonsoonMeter(PowerMeter):
     The output is switched off when the meter is let go of, however that comes about.
     """
 
+    clock = Clock.METER
+
     def __init__(self, options: MeterOptions, device: Device | None) -> None:
         del device
         self._volts = options.number("voltage", 3.85, low=0.8, high=13.5)

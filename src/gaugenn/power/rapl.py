@@ -22,6 +22,8 @@ class Rapl(PollingMeter):
     once in each turn, which takes a minute at 1 kW.
     """
 
+    host_only = True
+
     def __init__(self, options: MeterOptions, device: Device | None) -> None:
         super().__init__(options, device)
         self._root = Path(options.text("root", "/")) / FOLDER

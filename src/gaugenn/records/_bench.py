@@ -175,6 +175,29 @@ class RunStatus(StrEnum):
     """The engine's output could not be understood."""
     LOST = "lost"
     """The device or its link went away."""
+    OVERHEATED = "overheated"
+    """Ended by us: a sensor was above the limit."""
+
+
+class ThermalStart(StrEnum):
+    """How a launch passed the thermal gate."""
+
+    COOL = "cool"
+    """Every sensor was back to the start of the campaign, and flat."""
+    HOT = "hot_start"
+    """Waiting as long as was allowed has not helped; it was launched all the same."""
+    NO_SENSOR = "no_sensor"
+    """The device tells no temperature."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """Something that was done around a launch, on the device's clock that also counts sleep."""
+
+    name: str
+    """`idle_before`, `marker_before`, `marker_after` (one a burst of load) or `idle_after`."""
+    begin_s: float
+    end_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -289,6 +312,8 @@ class Timings:
     """Monotonic clock of the device at the zero of the launch's clock."""
     clock_boottime_s: float | None = None
     """Clock of the device that also counts sleep (`CLOCK_BOOTTIME`) at the same moment."""
+    inputs: tuple[InputShape, ...] = ()
+    """What the library was fed; empty where that is not known."""
     aggregate: Aggregate | None = None
     """Stands in for `steady_s`, which is empty then, where a tool keeps its samples to itself."""
 
@@ -343,3 +368,30 @@ class Run:
     imported_from: ImportedFile | None = None
     """The file it was read from; None for what was launched here. What the file does not tell is ""
     then, and `wall_s` is 0."""
+    thermal_start: ThermalStart | None = None
+    """How it passed the thermal gate; None where there was none."""
+    thermal_reason: str | None = None
+    """What the gate went by."""
+    cool_down_s: float | None = None
+    """How long the gate waited."""
+    boottime_offset_s: float | None = None
+    """Device's clock that also counts sleep, minus this host's monotonic clock, before the launch."""
+    boottime_uncertainty_s: float | None = None
+    """How far that may be off, either way."""
+    sampled_every_s: float | None = None
+    """Period of the sampler that ran on the device meanwhile; None where none did."""
+    moments: tuple[Moment, ...] = ()
+    """Idle stretches and markers that the device made and stamped itself, in order."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceSample:
+    """What the device was like at a moment of a launch. Key: `job_sha256`, `launch`, `boottime_s`."""
+
+    job_sha256: str
+    launch: int
+    boottime_s: float
+    """On the device's clock that also counts sleep, in steps of 10 ms; compare with
+    `timings.clock_boottime_s`."""
+    readings: tuple[Reading, ...]
+    """Keys of scopes `launch` and `sample`."""

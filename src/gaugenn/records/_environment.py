@@ -18,7 +18,9 @@ class Scope(StrEnum):
     DEVICE = "device"
     """Once a campaign; it is part of the environment's digest."""
     LAUNCH = "launch"
-    """Before and after every launch."""
+    """Before and after every launch, and some of them by the sampler meanwhile."""
+    SAMPLE = "sample"
+    """By the sampler only: they are about the launch's own process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,6 +296,24 @@ KEYS: dict[str, Key] = {
             source="/sys/class/backlight/*/bl_power; "
             "https://docs.kernel.org/admin-guide/abi-stable.html",
             choices=("on", "off"),
+        ),
+        Key(
+            name="process_cpu_s",
+            scope=Scope.SAMPLE,
+            unit="s",
+            meaning="counter: processor time of the launch's process, all threads",
+            source=f"/proc/PID/stat: utime, stime; {_PROC}",
+            lowest=0,
+            highest=_SECONDS,
+        ),
+        Key(
+            name="process_memory_bytes",
+            scope=Scope.SAMPLE,
+            unit="B",
+            meaning="resident memory of the launch's process",
+            source=f"/proc/PID/statm: resident; {_PROC}",
+            lowest=0,
+            highest=1 << 50,
         ),
     )
 }

@@ -1,13 +1,16 @@
 """The study's tables and views, with what only Python can derive from them beside."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import partial
+from dataclasses import asdict
+from functools import cached_property, partial
 
 import duckdb
 import pyarrow as pa
 
 from gaugenn.analysis.energy import Quantity
+from gaugenn.analysis.energy_results import InferenceEnergy, inference_energies, meter_checks
 from gaugenn.analysis.launch_energy import PhaseEnergy, phase_energies
 from gaugenn.analysis.loads import rate_launches, side_by_side, sustained_launches
 from gaugenn.analysis.verdict import verdicts
@@ -70,7 +73,112 @@ _ENERGIES: Schema = {
     **dict.fromkeys(("duration_s", "gap_s", "power_w", "baseline_w"), pa.float64()),
     **dict.fromkeys(("gross_j", "gross_low_j", "gross_high_j"), pa.float64()),
     **dict.fromkeys(("net_j", "net_low_j", "net_high_j"), pa.float64()),
+    **dict.fromkeys(("sync_uncertainty_s", "sync_residual_s"), pa.float64()),
 }
+_INFERENCES: Schema = {
+    **dict.fromkeys(("job_sha256", "source", "rail"), pa.string()),
+    "launches": pa.int64(),
+    **dict.fromkeys(("gross_j", "gross_low_j", "gross_high_j"), pa.float64()),
+    **dict.fromkeys(("net_j", "net_low_j", "net_high_j"), pa.float64()),
+    **dict.fromkeys(("power_w", "power_low_w", "power_high_w"), pa.float64()),
+    **dict.fromkeys(("mflop_per_j", "mflop_per_j_low", "mflop_per_j_high"), pa.float64()),
+}
+_CHECKS: Schema = {
+    **dict.fromkeys(("job_sha256", "phase", "first", "second", "reason"), pa.string()),
+    "launch": pa.int64(),
+    "ratio": pa.float64(),
+    "agrees": pa.bool_(),
+}
+
+
+class _Source:
+    """A study's rows, each kind read once, when something is derived from it."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+
+    @cached_property
+    def jobs(self) -> list[JobRecord]:
+        """Planned jobs."""
+        return self._study.rows(JobRecord)
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Launches with all their samples: the bulk of a large study."""
+        return self._study.rows(Run)
+
+    @cached_property
+    def names(self) -> dict[str, str]:
+        """Of models, by digest."""
+        with self._study.connect() as connection:
+            return dict(connection.execute("SELECT model_sha256, name FROM model_names").fetchall())
+
+    def verdicts(self) -> Rows:
+        judged = verdicts(
+            self.jobs, self.runs, self._study.rows(Environment), self._study.rows(ModelRecord)
+        )
+        return [
+            {"job_sha256": job, "validity": v.validity.value, "reasons": list(v.reasons)}
+            for job, v in judged.items()
+        ]
+
+    @cached_property
+    def phases(self) -> list[PhaseEnergy]:
+        """Energy of every phase that was measured."""
+        traces = self._study.rows(TraceRecord)
+        if not traces:
+            return []
+        return phase_energies(self.runs, traces, partial(read_trace, self._study.blobs))
+
+    def energies(self) -> Rows:
+        return [_energy(found) for found in self.phases]
+
+    def inference_energies(self) -> Rows:
+        if not self.phases:
+            return []
+        found = inference_energies(self.phases, self.jobs, self._study.rows(ModelRecord))
+        return [_inference(row) for row in found]
+
+    def meter_checks(self) -> Rows:
+        return [asdict(check) for check in meter_checks(self.phases)]
+
+    def sustained(self) -> Rows:
+        return _sustained(self.jobs, self.runs, self.names)
+
+    def rates(self) -> Rows:
+        return _rates(self.jobs, self.runs, self.names)
+
+    def beside(self) -> Rows:
+        return _beside(self.jobs, self.runs, self.names)
+
+
+class _Derived:
+    """A relation that is computed when a query first reads it, and then kept.
+
+    DuckDB takes it for an Arrow stream: it asks for the schema to plan a query, and for batches only to
+    run one.
+
+    Source: https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
+    """
+
+    def __init__(self, schema: Schema, derive: Callable[[], Rows]) -> None:
+        self._schema = pa.schema(schema)
+        self._derive = derive
+        self._made: pa.Table | None = None
+        self._lock = threading.Lock()
+
+    def __arrow_c_schema__(self) -> object:
+        return self._schema.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        reader = pa.RecordBatchReader.from_batches(self._schema, self._batches())
+        return reader.__arrow_c_stream__(requested_schema)
+
+    def _batches(self) -> Iterator[pa.RecordBatch]:
+        with self._lock:
+            if self._made is None:
+                self._made = pa.Table.from_pylist(self._derive(), schema=self._schema)
+        yield from self._made.to_batches()
 
 
 @contextmanager
@@ -78,30 +186,21 @@ def connect(study: Study) -> Iterator[duckdb.DuckDBPyConnection]:
     """`Study.connect` with more relations, all keyed by `job_sha256`.
 
     `verdicts`, what special loads show (`sustained_launches`, `rate_launches`, `side_by_side`), and
-    `energies`: a phase of a launch on a rail.
+    `energies`: a phase of a launch on a rail. Each is derived when a query first asks for it.
     """
-    records, runs = study.rows(JobRecord), study.rows(Run)
-    energies = phase_energies(runs, study.rows(TraceRecord), partial(read_trace, study.blobs))
-    judged = verdicts(records, runs, study.rows(Environment), study.rows(ModelRecord))
+    source = _Source(study)
+    relations: dict[str, tuple[Schema, Callable[[], Rows]]] = {
+        "verdicts": (_VERDICTS, source.verdicts),
+        "sustained_launches": (_SUSTAINED, source.sustained),
+        "rate_launches": (_RATES, source.rates),
+        "side_by_side": (_BESIDE, source.beside),
+        "energies": (_ENERGIES, source.energies),
+        "inference_energies": (_INFERENCES, source.inference_energies),
+        "meter_checks": (_CHECKS, source.meter_checks),
+    }
     with study.connect() as connection:
-        names: dict[str, str] = dict(
-            connection.execute("SELECT model_sha256, name FROM model_names").fetchall()
-        )
-        relations: dict[str, tuple[Schema, Rows]] = {
-            "verdicts": (
-                _VERDICTS,
-                [
-                    {"job_sha256": job, "validity": v.validity.value, "reasons": list(v.reasons)}
-                    for job, v in judged.items()
-                ],
-            ),
-            "sustained_launches": (_SUSTAINED, _sustained(records, runs, names)),
-            "rate_launches": (_RATES, _rates(records, runs, names)),
-            "side_by_side": (_BESIDE, _beside(records, runs, names)),
-            "energies": (_ENERGIES, [_energy(found) for found in energies]),
-        }
-        for name, (schema, rows) in relations.items():
-            connection.register(name, pa.Table.from_pylist(rows, schema=pa.schema(schema)))
+        for name, (schema, derive) in relations.items():
+            connection.register(name, _Derived(schema, derive))
         yield connection
 
 
@@ -170,6 +269,9 @@ def _energy(phase: PhaseEnergy) -> dict[str, object]:
             *("duration_s", "inferences", "reason"),
         )
     }
+    if phase.sync is not None:
+        row["sync_uncertainty_s"] = phase.sync.uncertainty_s
+        row["sync_residual_s"] = phase.sync.residual_s
     found = phase.energy
     if found is None:
         return row
@@ -182,6 +284,24 @@ def _energy(phase: PhaseEnergy) -> dict[str, object]:
         "net_reason": found.net_reason,
         **_ends("gross", found.gross_j),
         **_ends("net", found.net_j),
+    }
+
+
+def _inference(row: InferenceEnergy) -> dict[str, object]:
+    efficiency = row.mflop_per_j
+    return {
+        "job_sha256": row.job_sha256,
+        "source": row.source,
+        "rail": row.rail,
+        "launches": row.launches,
+        **_ends("gross", row.gross_j),
+        **_ends("net", row.net_j),
+        "power_w": row.power_w.value,
+        "power_low_w": row.power_w.low,
+        "power_high_w": row.power_w.high,
+        "mflop_per_j": None if efficiency is None else efficiency.value,
+        "mflop_per_j_low": None if efficiency is None else efficiency.low,
+        "mflop_per_j_high": None if efficiency is None else efficiency.high,
     }
 
 

@@ -21,8 +21,9 @@ class RefusedJobs(Figure):
     query = """
         SELECT engine, outcome,
                coalesce(list_position(
-                   ['measured', 'partly measured', 'refused', 'crashed', 'timeout'], outcome
-               ), 6) AS place,
+                   ['measured', 'partly measured', 'refused', 'crashed', 'timeout',
+                    'overheated'], outcome
+               ), 7) AS place,
                min(reason) AS reason, count(*) AS experiments,
                count(DISTINCT model_sha256) AS models, list_sort(list(DISTINCT format)) AS formats,
                min(coalesce(left(name, 32) || ' ', '') || left(model_sha256, 12)) AS example

@@ -14,6 +14,7 @@ from gaugenn.records import (
     AppFile,
     AppRef,
     Crawl,
+    DeviceSample,
     Download,
     Environment,
     Evidence,
@@ -28,8 +29,15 @@ from gaugenn.records import (
     ZooBuild,
 )
 
-SCHEMA_VERSION = 1
-"""Raised when a column changes its meaning, is renamed or removed; new columns need no new version."""
+SCHEMA_VERSION = 2
+"""Raised when a column changes its meaning, is renamed or removed; new columns need no new version.
+
+1: until November 2026. 2: `weights_sha256` is made of BLAKE3 digests of the weights, and
+`weights_values_sha256` of a sample of large ones.
+"""
+
+DERIVED: frozenset[type[object]] = frozenset({ModelRecord, LayerRecord})
+"""Tables that are made out of the stored models alone, and can be made anew."""
 
 Record = (
     App
@@ -41,6 +49,7 @@ Record = (
     | JobRecord
     | Run
     | TraceRecord
+    | DeviceSample
     | Environment
     | Failure
     | ZooBuild
@@ -60,6 +69,7 @@ TABLES: Mapping[type[Record], str] = {
     Environment: "environments",
     JobRecord: "jobs",
     TraceRecord: "traces",
+    DeviceSample: "device_samples",
     Run: "runs",
     OperatorTiming: "operator_timings",
     Failure: "failures",

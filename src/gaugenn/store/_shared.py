@@ -17,7 +17,7 @@ import json
 import os
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -124,18 +124,26 @@ class SharedStore:
             StorageFullError: no room.
             TransientError: the store cannot be reached.
         """
-        system, root = _open(self.address)
         kinds: dict[type[Record], list[Record]] = {}
         for row in rows:
             kinds.setdefault(type(row), []).append(row)
+        self.put_tables(
+            key, {TABLES[kind]: arrow_table(kind, rows) for kind, rows in kinds.items()}
+        )
+
+    def put_tables(self, key: str, tables: Mapping[str, pa.Table]) -> None:
+        """`put` of rows that are Arrow tables already, by the table that they belong to.
+
+        Raises: as `put`.
+        """
+        system, root = _open(self.address)
         folder = f"{root}/batches/{key}"
         with _translated(folder):
-            for record, members in kinds.items():
+            for name, table in tables.items():
                 sink = pa.BufferOutputStream()
-                pq.write_table(arrow_table(record, members), sink, compression="zstd")
-                _write(system, f"{folder}/{TABLES[record]}.parquet", sink.getvalue())
-            tables = sorted(TABLES[record] for record in kinds)
-            _write(system, f"{folder}/{_COMMIT}", json.dumps({"tables": tables}).encode())
+                pq.write_table(table, sink, compression="zstd")
+                _write(system, f"{folder}/{name}.parquet", sink.getvalue())
+            _write(system, f"{folder}/{_COMMIT}", json.dumps({"tables": sorted(tables)}).encode())
 
     def keys(self) -> Sequence[str]:
         """The batches that are whole, sorted.

@@ -23,9 +23,10 @@ from gaugenn.errors import (
     UsageError,
     is_storage_full,
 )
-from gaugenn.records import App, ModelRecord, from_plain
+from gaugenn.records import App, ModelRecord, Run, from_plain
 from gaugenn.store._blobs import Blobs
 from gaugenn.store._schema import (
+    DERIVED,
     SCHEMA_VERSION,
     TABLES,
     Record,
@@ -42,6 +43,7 @@ _COMMIT = "COMMIT.json"
 _BATCH_KEYS: Mapping[type[Record], tuple[str, ...]] = {
     App: ("path", "size_bytes", "modified_ns"),
     ModelRecord: ("model_sha256",),
+    Run: ("job_sha256", "launch", "started_at"),
 }
 
 PART_BYTES = 64 << 20
@@ -76,6 +78,7 @@ class Study:
                 f"{path} was written with schema version {version}, this gaugenn knows "
                 f"{SCHEMA_VERSION}; upgrade gaugenn to read it"
             )
+        self.schema_version = version
 
     @classmethod
     def create(cls, path: Path) -> Self:
@@ -124,6 +127,29 @@ class Study:
             self.recover()
             yield
 
+    def renew(self) -> None:
+        """Drops what an older gaugenn concluded from the models, so that it is made anew.
+
+        The models themselves, and all that was measured, stay. Only while nobody else writes, and
+        before the models are read: until they are, the study has none. Stopped in between, it goes on
+        at the next call.
+
+        Raises:
+            StorageFullError: no room.
+        """
+        if self.schema_version == SCHEMA_VERSION:
+            return
+        try:
+            for table in (TABLES[record] for record in TABLES if record in DERIVED):
+                for part in self._parts(table):
+                    part.unlink()
+            marker = self.path / "study.json"
+            told = json.loads(marker.read_text()) | {"schema_version": SCHEMA_VERSION}
+            _write_whole(marker, json.dumps(told, indent=2) + "\n")
+        except OSError as error:
+            raise _storage(error, self.path) from error
+        self.schema_version = SCHEMA_VERSION
+
     def recover(self) -> None:
         """Finishes complete batches and drops incomplete ones. Only while nobody else writes."""
         journal = self.path / "journal"
@@ -168,7 +194,7 @@ class Study:
         self._apply(batch)
 
     def holds(self, tables: Mapping[str, pa.Table]) -> bool:
-        """Whether a package or a model of a batch is here already, and so the batch."""
+        """Whether a package, a model or a launch of a batch is here already, and so the batch."""
         with self.connect() as connection:
             for record, keys in _BATCH_KEYS.items():
                 rows = tables.get(TABLES[record])
@@ -218,7 +244,20 @@ class Study:
                 self._shut_in(connection)
                 yield connection
         except duckdb.Error as error:
-            raise StoreError(f"{self.path} cannot be read: {error}") from error
+            raise StoreError(self._problem(error)) from error
+
+    def _problem(self, error: duckdb.Error) -> str:
+        """What DuckDB could not do, in one line without its statement, and what helps."""
+        text, _, _ = str(error).partition("\n\nLINE ")
+        problem = f"{self.path} cannot be read: {' '.join(text.split())}"
+        for table in TABLES.values():
+            for part in self._parts(table):
+                if str(part.resolve()) in text:
+                    return (
+                        f"{problem}. Move that file away and repeat the commands that filled the "
+                        "study: what it held is made again, the rest stays"
+                    )
+        return problem
 
     def _shut_in(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Lets statements reach the study's own files only: no other file, no network, no extension."""

@@ -99,6 +99,17 @@ VIEWS: dict[str, str] = {
                unnest(timings.steady_due_s) AS due_s
         FROM runs WHERE status = 'ok'
     """,
+    # Every value that the sampler read; times on the launch's own clock, where that is known.
+    "device_states": """
+        SELECT s.job_sha256, s.launch, s.boottime_s, s.boottime_s - clock_s AS since_start_s,
+               value.key AS key, value.instance AS instance, value.number AS number
+        FROM (SELECT job_sha256, launch, boottime_s, unnest(readings) AS value
+              FROM device_samples) s
+        LEFT JOIN (
+            SELECT job_sha256, launch, max(timings.clock_boottime_s) AS clock_s
+            FROM runs WHERE status = 'ok' GROUP BY ALL
+        ) USING (job_sha256, launch)
+    """,
     # One row a launch of a result that ran to its end.
     "launches": """
         SELECT r.job_sha256, j.job.model_sha256 AS model_sha256, j.job.engine AS engine,
