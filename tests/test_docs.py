@@ -90,7 +90,9 @@ def test_every_figure_of_the_report_is_documented_with_its_question() -> None:
     text = (ROOT / "docs/report.md").read_text()
     rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", text, re.MULTILINE)
     there = {name: figure.question for name, figure in report.figures().items()}
-    missing = [f"| `{n}` | {question} |" for n, question in there.items() if (n, question) not in rows]
+    missing = [
+        f"| `{n}` | {question} |" for n, question in there.items() if (n, question) not in rows
+    ]
     assert missing == []
     assert len(rows) == len(there)
 

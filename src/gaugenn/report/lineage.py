@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import altair as alt
 import pyarrow as pa
@@ -26,10 +27,11 @@ _RELATIONS = (
 """Strongest first; two models are joined by the strongest that holds between them."""
 _MARKS = 1_500
 """Nodes and lines that are drawn: whole families, the largest first."""
-_COLUMNS = 3
-_CELL_HEIGHT = 120
-_LABELLED = 40
-"""Families that are drawn with a name; more names would not be read."""
+_LARGE, _SMALL = 12, 10
+"""Families that have a large cell and a name, and how many of the others stand side by side."""
+_LARGE_COLUMNS = 3
+_LARGE_HEIGHT, _SMALL_HEIGHT = 120, 48
+"""Pixels of a cell."""
 
 
 class LineageGraph(Figure):
@@ -67,8 +69,7 @@ class LineageGraph(Figure):
         drawn = _drawn(frame)
         nodes = _nodes(frame, drawn)
         place = _places(frame, drawn)
-        families = len({*(frame.reals("family")[row] for row in drawn)})
-        rows = math.ceil(families / _COLUMNS)
+        families = len(_members(frame, drawn))
         keys = sorted(nodes)
         points = pa.table(
             {
@@ -92,8 +93,9 @@ class LineageGraph(Figure):
         )
         there = [relation for relation in _RELATIONS if relation in frame.labels("relation")]
         dashes = [[1, 0], [6, 2], [2, 2], [8, 3, 2, 3], [1, 4]]
-        x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, _COLUMNS]))
-        y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[rows, 0]))
+        height = _cell(families - 1).bottom
+        x = alt.X("x:Q", axis=None, scale=alt.Scale(domain=[0, 1]))
+        y = alt.Y("y:Q", axis=None, scale=alt.Scale(domain=[height, 0]))
         related = (
             alt.Chart(lines)
             .mark_rule(color="#8a939e", strokeWidth=1.5)
@@ -127,10 +129,7 @@ class LineageGraph(Figure):
                 tooltip=["name:N", "format:N", alt.Tooltip("apps:Q", format=",d"), "sha256:N"],
             )
         )
-        layers = [related, models]
-        if families <= _LABELLED:
-            layers.append(_names(frame, drawn))
-        return sized(alt.layer(*layers), max(1, rows) * _CELL_HEIGHT)
+        return sized(alt.layer(related, models, _names(frame, drawn)), height)
 
     def table(self, frame: Frame) -> Table:
         """One row a pair, family by family."""
@@ -159,7 +158,8 @@ class LineageGraph(Figure):
             f"{_text.plural(families, 'family', 'families')}. A node is a model, larger where more "
             "apps "
             "hold it; a line is the strongest relation between two. Of models that are all alike, each "
-            "is joined to the first only. A family is named after its model in most apps. Directions "
+            "is joined to the first only. The largest families are named after their model in most "
+            "apps. Directions "
             f"are not drawn, since files do not tell which came first.{left}{cut_note(frame)}"
         )
 
@@ -251,29 +251,58 @@ def _members(frame: Frame, drawn: Sequence[int]) -> dict[int, list[str]]:
     }
 
 
+class _Cell(NamedTuple):
+    """A family's place: across as a share of the width, down in pixels."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+    @property
+    def bottom(self) -> float:
+        return self.y + self.height
+
+
+def _cell(number: int) -> _Cell:
+    """The largest families have the first, large cells."""
+    if number < _LARGE:
+        row, column = divmod(number, _LARGE_COLUMNS)
+        width = 1 / _LARGE_COLUMNS
+        return _Cell(column * width, row * _LARGE_HEIGHT, width, _LARGE_HEIGHT)
+    row, column = divmod(number - _LARGE, _SMALL)
+    above = _LARGE // _LARGE_COLUMNS * _LARGE_HEIGHT
+    return _Cell(column / _SMALL, above + row * _SMALL_HEIGHT, 1 / _SMALL, _SMALL_HEIGHT)
+
+
 def _places(frame: Frame, drawn: Sequence[int]) -> Mapping[str, tuple[float, float]]:
-    """Where each node stands, in cells: a family has one, its centre the most related model."""
+    """Where each node stands: a family has a cell, its centre the most related model."""
     found: dict[str, tuple[float, float]] = {}
     for number, family in enumerate(_members(frame, drawn).values()):
-        x, y = number % _COLUMNS + 0.5, number // _COLUMNS + 0.58
+        cell = _cell(number)
+        x, y = cell.x + 0.5 * cell.width, cell.y + (0.58 if number < _LARGE else 0.5) * cell.height
         around = family if len(family) < 4 else family[1:]
         if len(family) >= 4:
             found[family[0]] = (x, y)
         for place, name in enumerate(around):
             angle = math.pi + 2 * math.pi * place / len(around)
-            found[name] = (x + 0.36 * math.cos(angle), y + 0.27 * math.sin(angle))
+            found[name] = (
+                x + 0.36 * cell.width * math.cos(angle),
+                y + 0.27 * cell.height * math.sin(angle),
+            )
     return found
 
 
 def _names(frame: Frame, drawn: Sequence[int]) -> alt.Chart:
-    """A name above each family."""
+    """A name above each of the largest families."""
     nodes = _nodes(frame, drawn)
     places: dict[str, list[float]] = {"x": [], "y": []}
     called: list[str] = []
-    for number, family in enumerate(_members(frame, drawn).values()):
+    for number, family in enumerate([*_members(frame, drawn).values()][:_LARGE]):
+        cell = _cell(number)
         leader = max(family, key=lambda model: nodes[model][2])
-        places["x"].append(number % _COLUMNS + 0.5)
-        places["y"].append(number // _COLUMNS + 0.1)
+        places["x"].append(cell.x + 0.5 * cell.width)
+        places["y"].append(cell.y + 0.1 * cell.height)
         called.append(_text.clip(nodes[leader][0] or leader[:12], 18))
     rows = pa.table({"x": places["x"], "y": places["y"], "name": called})
     drawn_names: alt.Chart = (
