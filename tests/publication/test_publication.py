@@ -204,6 +204,24 @@ def test_what_is_replaced_is_replaced_alike_and_the_rest_stays(
     assert address == "https://store.example/repo"
 
 
+def test_a_device_named_like_a_word_changes_nothing_that_packages_say(
+    private: Study, tmp_path: Path
+) -> None:
+    job = Job(
+        model_sha256=digest("model"),
+        format="tflite",
+        engine="litert",
+        engine_version="2.3.0",
+        device="assets",
+    )
+    private.write([JobRecord(job_sha256=job.job_sha256, job=job, launches=1)])
+    api.publish(private.path, tmp_path / "out")
+    members = api.query(tmp_path / "out", "SELECT member FROM files").column(0).to_pylist()
+    assert members == ["assets/model.tflite"]
+    devices = api.query(tmp_path / "out", "SELECT job.device FROM jobs").column(0).to_pylist()
+    assert all(device.startswith("device-") for device in devices)
+
+
 def test_models_are_copied_only_where_wanted(private: Study, tmp_path: Path) -> None:
     api.publish(private.path, tmp_path / "with")
     api.publish(private.path, tmp_path / "without", with_models=False)

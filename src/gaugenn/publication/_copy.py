@@ -16,7 +16,7 @@ from gaugenn.report import write, write_whole
 from gaugenn.store import TABLES, Record, Study
 
 _OF_PACKAGES = frozenset({"evidence", "files", "layers", "models", "model_files"})
-"""Tables whose text is what packages and models say; only known private text is replaced there."""
+"""Tables whose text is what packages and models say; only known folders are replaced there."""
 
 
 def publish(study: Study, to: Path, about: Publication, *, with_models: bool) -> Path:
@@ -46,7 +46,7 @@ def publish(study: Study, to: Path, about: Publication, *, with_models: bool) ->
             _copy_table(study, copy, record, table, redaction)
         _copy_blobs(study, copy, with_models)
         _require_clean(copy, redaction)
-        found = facts(study, about, redaction)
+        found = facts(copy, about, redaction)
         card = _card.render(found, about, with_models=with_models, cleaned=True)
         write_whole(to / "README.md", card.encode())
         if about.authors:
@@ -61,7 +61,7 @@ def publish(study: Study, to: Path, about: Publication, *, with_models: bool) ->
 def _copy_table(
     study: Study, copy: Study, record: type[Record], table: str, redaction: Redaction
 ) -> None:
-    clean = redaction.known if table in _OF_PACKAGES else redaction.text
+    clean = redaction.folders if table in _OF_PACKAGES else redaction.text
     for part in study.parts(record):
         for place, field in enumerate(part.schema):
             if _holds_text(field.type):
@@ -110,7 +110,7 @@ def _require_clean(copy: Study, redaction: Redaction) -> None:
         of_packages = table in _OF_PACKAGES
 
         def look(text: str, known_only: bool = of_packages) -> str:
-            if redaction.known(text) != text or (not known_only and redaction.leaks(text)):
+            if redaction.folders(text) != text or (not known_only and redaction.leaks(text)):
                 raise ValueError
             return text
 

@@ -9,7 +9,7 @@ import platform
 import posixpath
 import re
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from gaugenn.store import Study
@@ -51,7 +51,7 @@ class Redaction:
     """
 
     def __init__(
-        self, folders: Iterable[str], devices: Iterable[str], names: Iterable[str] = ()
+        self, folders: Collection[str], devices: Iterable[str], names: Iterable[str] = ()
     ) -> None:
         labels: dict[str, str] = {}
         for number, folder in enumerate(sorted(set(folders)), start=1):
@@ -61,15 +61,8 @@ class Redaction:
         for name in sorted(set(names)):
             labels.setdefault(name, REMOVED)
         self._labels = labels
-        inside = [text for text in labels if len(text) >= _SHORTEST_NAME]
-        longest_first = sorted(inside, key=lambda text: (-len(text), text))
-        self._known = (
-            re.compile(
-                "|".join(rf"(?<![A-Za-z0-9]){re.escape(t)}(?![A-Za-z0-9])" for t in longest_first)
-            )
-            if longest_first
-            else None
-        )
+        self._folders = _any_of(set(folders))
+        self._known = _any_of(labels)
         try:
             here = {path.name for path in Path("/").iterdir() if path.is_dir()}
         except OSError:
@@ -111,17 +104,25 @@ class Redaction:
             found = self._cache[text] = self._cleaned(text)
         return found
 
-    def known(self, text: str) -> str:
-        """Text without folders and names that are known to be private, for what packages say."""
-        if text in self._labels:
-            return self._labels[text]
-        return self._known.sub(lambda m: self._labels[m[0]], text) if self._known else text
+    def folders(self, text: str) -> str:
+        """Text without folders that are known to be private, for what packages say."""
+        return self._folders.sub(lambda m: self._labels[m[0]], text)
 
     def leaks(self, text: str) -> bool:
         """Whether text still holds something private."""
         return self._cleaned(text) != text
 
     def _cleaned(self, text: str) -> str:
-        text = _USER_INFO.sub("", self.known(text))
+        # A short name of a device is one only where it stands alone.
+        text = self._labels.get(text) or self._known.sub(lambda m: self._labels[m[0]], text)
+        text = _USER_INFO.sub("", text)
         text = _SECRET.sub(rf"\1\2{REMOVED}", _BEARER.sub(rf"\1 {REMOVED}", text))
         return self._paths.sub(f"{LOCAL}/", _HOME.sub(LOCAL, text))
+
+
+def _any_of(texts: Collection[str]) -> re.Pattern[str]:
+    """Finds any of the texts as a whole word, the longest first; nothing where there is none."""
+    inside = (text for text in texts if len(text) >= _SHORTEST_NAME)
+    longest_first = sorted(inside, key=lambda text: (-len(text), text))
+    found = "|".join(rf"(?<![A-Za-z0-9]){re.escape(t)}(?![A-Za-z0-9])" for t in longest_first)
+    return re.compile(found or r"(?!)")

@@ -37,6 +37,8 @@ class ByTask(Figure):
     section = Section.COSTS
     quantity: ClassVar[str]
     """What is spread: the axis' title."""
+    unit: ClassVar[str]
+    """What the table's columns count."""
     meaning: ClassVar[str]
     """What the caption says of it."""
 
@@ -78,11 +80,11 @@ class ByTask(Figure):
                 names("Task", frame.texts("task")),
                 names("Modality", frame.texts("modality")),
                 numbers("Distinct models", frame.integers("models")),
-                numbers("Least", frame.reals("least"), _text.metric),
+                numbers(f"Least, {self.unit}", frame.reals("least"), _text.metric),
                 numbers("First quartile", frame.reals("lower"), _text.metric),
-                numbers("Median", frame.reals("middle"), _text.metric),
+                numbers(f"Median, {self.unit}", frame.reals("middle"), _text.metric),
                 numbers("Third quartile", frame.reals("upper"), _text.metric),
-                numbers("Largest", frame.reals("largest"), _text.metric),
+                numbers(f"Largest, {self.unit}", frame.reals("largest"), _text.metric),
                 numbers("Lower bounds among them", frame.integers("lower_bounds")),
             )
         )
@@ -92,10 +94,8 @@ class ByTask(Figure):
         models = sum(number or 0 for number in frame.integers("models"))
         return (
             f"n = {models:,} of {_text.plural(summary.models, 'distinct model')}, those above "
-            "zero; how "
-            f"many a task has is in brackets. {self.meaning} Logarithmic axis. A box reaches from the "
-            "first to the third quartile (interpolated) with a diamond at the median, its line "
-            "from the "
-            "least to the largest model; with few models it says little. Where a node could not be "
-            "counted the model enters with its lower bound."
+            f"zero; how many a task has is in brackets. {self.meaning} Logarithmic axis. A box "
+            "reaches from the first to the third quartile (interpolated) with a diamond at the "
+            "median, its line from the least to the largest model; with few models it says little. "
+            "Where a node could not be counted the model enters with its lower bound."
         )

@@ -93,10 +93,9 @@ class Accelerators(Figure):
         """What separates the two, and how far."""
         apps = frame.integers("apps")[0] or 0
         return (
-            f"n = {_text.plural(apps, 'distinct app package')}. Present: evidence is confirmed, so the "
-            "app is capable of it. Asked for: the code also mentions a method that switches it on or a "
-            "class of it that the app does not define, or the manifest wants its library. A library's "
-            "own code mentions its methods, too, so this is an upper bound of use, and native code "
-            "that "
-            f"asks by itself is not seen. {SHARE_INTERVAL}"
+            f"n = {_text.plural(apps, 'distinct app package')}. Present: evidence is confirmed, so "
+            "the app is capable of it. Asked for: the code also mentions a method that switches it "
+            "on or a class of it that the app does not define, or the manifest wants its library. "
+            "A library's own code mentions its methods, too, so this is an upper bound of use, and "
+            f"native code that asks by itself is not seen. {SHARE_INTERVAL}"
         )

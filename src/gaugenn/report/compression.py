@@ -1,14 +1,14 @@
 """How many models are quantised, clustered or sparse."""
 
 from gaugenn.report import _text
-from gaugenn.report._contract import Chart, Figure, Section
+from gaugenn.report._contract import Section
 from gaugenn.report._frame import Frame
-from gaugenn.report._shares import SHARE_INTERVAL, share_chart, share_column, with_share
+from gaugenn.report._shares import SHARE_INTERVAL
+from gaugenn.report._statements import Statements
 from gaugenn.report._summary import Summary
-from gaugenn.report._table import Table, names, numbers
 
 
-class Compression(Figure):
+class Compression(Statements):
     """One row a statement, with what it is a share of."""
 
     section = Section.COSTS
@@ -59,36 +59,14 @@ class Compression(Figure):
     """
     empty = "No model with weights was read yet, so nothing is known of their compression."
 
-    def derive(self, frame: Frame) -> Frame:
-        """The shares."""
-        return with_share(frame, "part", "whole")
-
-    def chart(self, frame: Frame) -> Chart:
-        """A point with its interval a statement."""
-        tooltip = ["statement:N", "part:Q", "whole:Q", "denominator:N"]
-        return share_chart(frame, "statement", "% of what the table names", tooltip)
-
-    def table(self, frame: Frame) -> Table:
-        """One row a statement."""
-        return Table(
-            columns=(
-                names("Statement", frame.texts("statement")),
-                share_column("Share, % [95 % interval]", frame),
-                numbers("That are", frame.integers("part")),
-                numbers("Of", frame.integers("whole")),
-                names("Counted", frame.texts("denominator")),
-            )
-        )
-
     def caption(self, frame: Frame, summary: Summary) -> str:  # noqa: ARG002
         """What the words mean."""
         return (
             f"n = {_text.plural(summary.models, 'distinct model')}; each share names its own "
             "denominator. Clustered: a tensor of at least 4,096 floats in a convolution or product "
-            "with 2 to 256 distinct values, which floats that were integers before have, too. Zeros "
-            "of quantised weights are those at the zero point. Models without the values of their "
-            "weights, and those stored by a version that did not look, are left out. "
+            "with 2 to 256 distinct values, which floats that were integers before have, too. "
+            "Zeros of quantised weights are those at the zero point. Models without the values of "
+            "their weights, and those stored by a version that did not look, are left out. "
             f"{SHARE_INTERVAL} Single weights are no sample of their own: the intervals of the "
-            "last two "
-            "rows are too narrow."
+            "last two rows are too narrow."
         )

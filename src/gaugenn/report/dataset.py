@@ -125,11 +125,10 @@ class Dataset(Figure):
         """What is counted, and what twice."""
         return (
             f"n = {_text.plural(summary.apps, 'distinct app package')}; "
-            f"{_text.plural(frame.total - 1, 'snapshot')} and the whole study, in which a package of "
-            "several snapshots counts once. A library counts where its evidence is confirmed; a model "
-            "where it was read. Instances are places, distinct models different bytes. Encrypted: "
-            "named "
-            "like a model, bytes like chance. Unreadable: a model's signature without a readable "
-            "model. "
-            f"Failures are rows about the snapshot's listings, packages and models. {SHARE_INTERVAL}"
+            f"{_text.plural(frame.total - 1, 'snapshot')} and the whole study, in which a package "
+            "of several snapshots counts once. A library counts where its evidence is confirmed; a "
+            "model where it was read. Instances are places, distinct models different bytes. "
+            "Encrypted: named like a model, bytes like chance. Unreadable: a model's signature "
+            "without a readable model. Failures are rows about the snapshot's listings, packages "
+            f"and models. {SHARE_INTERVAL}"
         )

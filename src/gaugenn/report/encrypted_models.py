@@ -75,9 +75,8 @@ class EncryptedModels(Figure):
         more = f" The chart shows the first {self._drawn}." if frame.total > self._drawn else ""
         return (
             f"n = {_text.plural(apps, 'distinct app package')}. Encrypted: named like a model, and "
-            "bytes "
-            "that cannot be told from chance. Apps are a share of the category's apps, files one of "
-            "encrypted files and model instances together. Categories without an encrypted file are in "
-            "the first row only. Models that are encrypted under another name or downloaded are not "
-            f"seen. {SHARE_INTERVAL}{more}"
+            "bytes that cannot be told from chance. Apps are a share of the category's apps, files "
+            "one of encrypted files and model instances together. Categories without an encrypted "
+            "file are in the first row only. Models that are encrypted under another name or "
+            f"downloaded are not seen. {SHARE_INTERVAL}{more}"
         )

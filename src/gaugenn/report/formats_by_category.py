@@ -58,8 +58,7 @@ class FormatsByCategory(Figure):
         return (
             f"n = {_text.plural(instances, 'model instance')} in {summary.apps_with_models:,} of "
             f"{_text.plural(summary.apps, 'app')}, {categories:,} categories. An instance is a "
-            "place in "
-            "an app; a model that two categories share counts in both. The category is the first that "
-            "the store names in its newest listing; packages that no crawl brought have none."
-            f"{note(categories)}"
+            "place in an app; a model that two categories share counts in both. The category is "
+            "the first that the store names in its newest listing; packages that no crawl brought "
+            f"have none.{note(categories)}"
         )

@@ -156,11 +156,10 @@ class LineageGraph(Figure):
         return (
             f"{models_of(frame)}{_text.plural(summary.models, 'distinct model')}, in "
             f"{_text.plural(families, 'family', 'families')}. A node is a model, larger where more "
-            "apps "
-            "hold it; a line is the strongest relation between two. Of models that are all alike, each "
-            "is joined to the first only. The largest families are named after their model in most "
-            "apps. Directions "
-            f"are not drawn, since files do not tell which came first.{left}{cut_note(frame)}"
+            "apps hold it; a line is the strongest relation between two. Of models that are all "
+            "alike, each is joined to the first only. The largest families are named after their "
+            "model in most apps. Directions are not drawn, since files do not tell which came "
+            f"first.{left}{cut_note(frame)}"
         )
 
 

@@ -13,4 +13,5 @@ class MacsByTask(ByTask):
     query = quartiles("macs")
     empty = NO_MODEL
     quantity = "MACs of one inference (1 MAC = 2 FLOPs)"
+    unit = "MACs"
     meaning = "MACs are multiply-accumulates of one inference; twice their number are FLOPs."

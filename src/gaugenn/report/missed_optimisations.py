@@ -2,14 +2,15 @@
 
 from gaugenn.report import _text
 from gaugenn.report._census import APPS, MODELS
-from gaugenn.report._contract import Chart, Figure, Section
+from gaugenn.report._contract import Section
 from gaugenn.report._frame import Frame
-from gaugenn.report._shares import SHARE_INTERVAL, share_chart, share_column, with_share
+from gaugenn.report._shares import SHARE_INTERVAL
+from gaugenn.report._statements import Statements
 from gaugenn.report._summary import Summary
-from gaugenn.report._table import Table, names, numbers
+from gaugenn.report._table import Column, numbers
 
 
-class MissedOptimisations(Figure):
+class MissedOptimisations(Statements):
     """One row a statement, with what it is a share of."""
 
     section = Section.COSTS
@@ -112,27 +113,9 @@ class MissedOptimisations(Figure):
     """  # noqa: S608
     empty = "No app with a model was scanned and no model with weights was read yet."
 
-    def derive(self, frame: Frame) -> Frame:
-        """The shares."""
-        return with_share(frame, "part", "whole")
-
-    def chart(self, frame: Frame) -> Chart:
-        """A point with its interval a statement."""
-        tooltip = ["statement:N", "part:Q", "whole:Q", "denominator:N"]
-        return share_chart(frame, "statement", "% of what the table names", tooltip)
-
-    def table(self, frame: Frame) -> Table:
-        """One row a statement."""
-        return Table(
-            columns=(
-                names("Missed", frame.texts("statement"), 64),
-                share_column("Share, % [95 % interval]", frame),
-                numbers("That are", frame.integers("part")),
-                numbers("Of", frame.integers("whole")),
-                names("Counted", frame.texts("denominator"), 64),
-                numbers("Could be saved", frame.integers("saved_bytes"), _text.size),
-            )
-        )
+    def more_columns(self, frame: Frame) -> tuple[Column, ...]:
+        """The bytes."""
+        return (numbers("Could be saved", frame.integers("saved_bytes"), _text.size),)
 
     def caption(self, frame: Frame, summary: Summary) -> str:
         """What each statement takes for granted."""

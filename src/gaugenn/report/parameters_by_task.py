@@ -13,4 +13,5 @@ class ParametersByTask(ByTask):
     query = quartiles("parameters")
     empty = NO_MODEL
     quantity = "parameters"
+    unit = "parameters"
     meaning = "Parameters are the trained numbers, whatever their element type."

@@ -3,16 +3,16 @@
 from gaugenn.analysis.lineage import Lineage
 from gaugenn.report import _text
 from gaugenn.report._census import NO_MODEL
-from gaugenn.report._contract import Chart, Figure, Section
+from gaugenn.report._contract import Section
 from gaugenn.report._frame import Frame
 from gaugenn.report._lineage import MODELS_WITH_LAYERS, MOST_MODELS, traced
 from gaugenn.report._model_pairs import cut_note
-from gaugenn.report._shares import SHARE_INTERVAL, share_chart, share_column, with_share
+from gaugenn.report._shares import SHARE_INTERVAL
+from gaugenn.report._statements import Statements
 from gaugenn.report._summary import Summary
-from gaugenn.report._table import Table, names, numbers
 
 
-class Reuse(Figure):
+class Reuse(Statements):
     """One row a way of reuse, with what it is a share of."""
 
     section = Section.BUILT
@@ -108,24 +108,7 @@ class Reuse(Figure):
                 "cut": [float(len(frame) < frame.total) for _ in kept],
             },
         )
-        return with_share(made, "part", "whole")
-
-    def chart(self, frame: Frame) -> Chart:
-        """A point with its interval a statement."""
-        tooltip = ["statement:N", "part:Q", "whole:Q", "denominator:N"]
-        return share_chart(frame, "statement", "% of what the table names", tooltip)
-
-    def table(self, frame: Frame) -> Table:
-        """One row a statement."""
-        return Table(
-            columns=(
-                names("Reuse", frame.texts("statement")),
-                share_column("Share, % [95 % interval]", frame),
-                numbers("That are", frame.reals("part")),
-                numbers("Of", frame.reals("whole")),
-                names("Counted", frame.texts("denominator")),
-            )
-        )
+        return super().derive(made)
 
     def caption(self, frame: Frame, summary: Summary) -> str:
         """What each kind of reuse means."""

@@ -90,9 +90,7 @@ class Tasks(Figure):
         parts = ", ".join(f"{name} {_text.share(n, whole)}" for name, n in modalities.items())
         return (
             f"n = {_text.plural(whole, 'distinct model')}, {known:,} with a task; of the models "
-            f"{parts}. "
-            "Modality and task are concluded from inputs, outputs and layers, with names as weaker "
-            "evidence; what is not "
-            "clear is unknown. The confidence is the weight of the evidence, not a probability. A "
-            f"place is a file in a package. {SHARE_INTERVAL}"
+            f"{parts}. Modality and task are concluded from inputs, outputs and layers, with names "
+            "as weaker evidence; what is not clear is unknown. The confidence is the weight of the "
+            f"evidence, not a probability. A place is a file in a package. {SHARE_INTERVAL}"
         )

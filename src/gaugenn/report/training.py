@@ -28,8 +28,7 @@ class Training(Figure):
     """  # noqa: S608
     empty = (
         "No app holds a token of a library that trains on the device. Where packages were scanned, "
-        "that "
-        "is a result."
+        "that is a result."
     )
 
     def derive(self, frame: Frame) -> Frame:
@@ -58,7 +57,7 @@ class Training(Figure):
         apps = frame.integers("apps")[0] or 0
         return (
             f"n = {_text.plural(apps, 'distinct app package')}. An app counts where one strong "
-            "token or "
-            "two different weak ones of a training library were seen; that training takes place is not "
-            f"shown by that. Training graphs inside models are not looked for. {SHARE_INTERVAL}"
+            "token or two different weak ones of a training library were seen; that training takes "
+            "place is not shown by that. Training graphs inside models are not looked for. "
+            f"{SHARE_INTERVAL}"
         )
