@@ -311,11 +311,20 @@ class Study:
         with self.connect() as connection:
             return read_rows(connection, record)
 
-    def parts(self) -> tuple[str, ...]:
+    def part_names(self) -> tuple[str, ...]:
         """Names of all parts: what `connect` reads now. Another answer means other rows."""
         return tuple(
             f"{table}/{part.name}" for table in TABLES.values() for part in self._parts(table)
         )
+
+    def parts(self, record: type[Record]) -> Iterator[pa.Table]:
+        """All rows of a table that were ever written, one part file at a time, in their order.
+
+        Raises:
+            StoreError: a part that was damaged.
+        """
+        for part in self._parts(table_name(record)):
+            yield self._merged(record, [part])
 
     def _parts(self, table: str) -> list[Path]:
         return sorted((self.path / "tables" / table).glob("*.parquet"))
