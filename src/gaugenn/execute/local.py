@@ -6,6 +6,7 @@ the overrun of one costs one item. Workers end by themselves when the parent is 
 """
 
 import contextlib
+import gc
 import os
 import pickle
 import signal
@@ -160,3 +161,6 @@ def serve(handle: int) -> None:
                 pipe.send_bytes(pickle.dumps(answer))
             except BrokenPipeError:
                 return
+            # What the first item loaded stays, and need not be looked at.
+            if not gc.get_freeze_count():
+                gc.freeze()

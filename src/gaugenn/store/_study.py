@@ -117,9 +117,16 @@ class Study:
         """Holds the study for one command and finishes what an interrupted one left.
 
         Raises:
-            UsageError: another process of this machine holds it.
+            UsageError: another process of this machine holds it, or it may not be written.
+            StoreError: it cannot be written.
         """
-        with (self.path / ".lock").open("a") as lock:
+        try:
+            held = (self.path / ".lock").open("a")
+        except PermissionError as error:
+            raise UsageError(f"{self.path} cannot be written: {error.strerror}") from error
+        except OSError as error:
+            raise _storage(error, self.path) from error
+        with held as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -416,4 +423,4 @@ def _storage(error: OSError, path: Path) -> StorageFullError | StoreError:
         return StorageFullError(
             f"no room left in {path}: free some space and run the same command again"
         )
-    return StoreError(f"{path} cannot be written: {error}")
+    return StoreError(f"{path} cannot be written: {error.strerror or error}")
