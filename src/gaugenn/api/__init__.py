@@ -24,10 +24,12 @@ from gaugenn.api._engines import (
     engines_offers,
     engines_remove,
 )
-from gaugenn.api._export import export, exports, frame
+from gaugenn.api._explorer import EXPLORER_ADDRESS, EXPLORER_PORT, serve
+from gaugenn.api._export import export, exports, frame, perfetto
 from gaugenn.api._import import import_forms, import_logs
 from gaugenn.api._labels import device_labels, label_device
 from gaugenn.api._libraries import History, Release, history, oracle, profile
+from gaugenn.api._notebook import Figure, Study
 from gaugenn.api._predict import predict
 from gaugenn.api._report import figures, query, recommend, report, report_figure, write_csv
 from gaugenn.api._scenarios import scenarios
@@ -73,6 +75,8 @@ from gaugenn.sources import AppQuery
 __all__ = [
     "COMPARISON_THRESHOLD",
     "DEFAULT_BATTERY",
+    "EXPLORER_ADDRESS",
+    "EXPLORER_PORT",
     "ZOO_SIZE_GB",
     "AppQuery",
     "Battery",
@@ -85,6 +89,7 @@ __all__ = [
     "DeviceInfo",
     "EngineInfo",
     "Experiment",
+    "Figure",
     "Forecast",
     "History",
     "ImportedLog",
@@ -98,6 +103,7 @@ __all__ = [
     "SideBySide",
     "SnapshotDiff",
     "SourceInfo",
+    "Study",
     "StudyResult",
     "SustainedLaunch",
     "ZooModel",
@@ -127,6 +133,7 @@ __all__ = [
     "inspect",
     "label_device",
     "oracle",
+    "perfetto",
     "predict",
     "profile",
     "query",
@@ -137,6 +144,7 @@ __all__ = [
     "report_figure",
     "scan",
     "scenarios",
+    "serve",
     "side_by_side",
     "sources_list",
     "study",

@@ -188,13 +188,18 @@ class _Derived:
 
 
 @contextmanager
-def connect(study: Study) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(
+    study: Study, settings: Mapping[str, str] | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """`Study.connect` with more relations, all keyed by `job_sha256`.
 
     `verdicts`, what special loads show (`sustained_launches`, `rate_launches`, `side_by_side`),
     `energies`: a phase of a launch on a rail, and `measured`: results with names, settings and
-    verdicts.
-    Each is derived once, when a query first asks for it.
+    verdicts. Each is derived once, when a query first asks for it.
+
+    Args:
+        study: to read.
+        settings: see `Study.connect`.
     """
     source = _Source(study)
     relations: dict[str, tuple[Schema, Callable[[], Rows]]] = {
@@ -206,7 +211,7 @@ def connect(study: Study) -> Iterator[duckdb.DuckDBPyConnection]:
         "inference_energies": (_INFERENCES, source.inference_energies),
         "meter_checks": (_CHECKS, source.meter_checks),
     }
-    with study.connect() as connection:
+    with study.connect(settings) as connection:
         derived = {
             name: _Derived(pa.schema(schema), _from_rows(derive, pa.schema(schema)))
             for name, (schema, derive) in relations.items()
