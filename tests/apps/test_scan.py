@@ -48,6 +48,18 @@ def test_an_ios_package_is_described_by_its_property_list(make_zip: Make, part: 
     )
 
 
+def test_debug_sections_of_all_native_libraries_are_added_up(
+    make_zip: Make, part: Parts, make_elf: Make
+) -> None:
+    libraries = [
+        part(name=b"lib/arm64-v8a/lib%d.so" % n, data=make_elf(b"x\0", debug=bytes(size)))
+        for n, size in enumerate((100, 0, 30))
+    ]
+    assert describe(from_bytes("a.apk", make_zip(libraries))).app.debug_bytes == 130
+    plain = make_zip([part(name=b"assets/x", data=b"x")])
+    assert describe(from_bytes("a.apk", plain)).app.debug_bytes is None
+
+
 @pytest.mark.parametrize(
     ("name", "member"),
     [("a.apk", b"AndroidManifest.xml"), ("a.ipa", b"Payload/A.app/Info.plist")],
@@ -61,6 +73,13 @@ def test_a_broken_manifest_is_said_and_the_rest_is_described(
     assert member.decode() in (found.app.error or "")
     assert found.app.abis == ("arm64-v8a",)
     assert {row.name for row in found.evidence} == {"ncnn"}
+
+
+def test_an_unreadable_manifest_is_named_once(make_zip: Make, part: Parts) -> None:
+    data = make_zip([part(name=b"AndroidManifest.xml", data=b"x" * 99, crc=1)])
+    error = describe(from_bytes("a.apk", data)).app.error
+    assert error is not None
+    assert error.startswith("AndroidManifest.xml: cannot be read: CRC is")
 
 
 def test_every_member_is_shown_to_the_caller_once_and_in_order(make_zip: Make, part: Parts) -> None:

@@ -20,6 +20,7 @@ from tests.pipeline import packages
 
 from gaugenn import api
 from gaugenn.analysis.snapshots import Change
+from gaugenn.content import path_of
 from gaugenn.errors import LimitError, StorageFullError, StoreError
 from gaugenn.execute import Outcome
 from gaugenn.execute.local import LocalPool
@@ -529,3 +530,28 @@ def test_a_blob_without_room_ends_the_scan_and_is_no_failure_of_its_package(
     assert _ask(folder, "SELECT * FROM all_failures") == []
     assert as_failure("scan", "x", StorageFullError("no room")).transient
     assert not as_failure("scan", "x", LimitError("bomb")).transient
+
+
+def test_names_that_are_no_unicode_are_scanned_and_fail_once(apps: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    name = os.fsdecode(b"caf\xe9-\xff.apk")
+    shutil.copy(apps / "good.apk", odd / name)
+    (odd / f"gone-{name}").symlink_to(tmp_path / "nothing")
+    for _ in range(2):
+        api.scan([odd], tmp_path / "s", workers=1)
+    with Study(tmp_path / "s").connect() as connection:
+        paths = connection.execute("SELECT path FROM apps").fetchall()
+        failures = connection.execute("SELECT subject FROM all_failures").fetchall()
+    assert paths == [(f"{odd}/caf\\udce9-\\udcff.apk",)]
+    assert failures == [(f"{odd}/gone-caf\\udce9-\\udcff.apk",)]
+    assert path_of(paths[0][0]) == odd / name
+
+
+def test_a_study_that_cannot_be_held_is_an_error_with_a_message(apps: Path, tmp_path: Path) -> None:
+    folder = api.scan([apps / "good.apk"], tmp_path / "s", workers=1).study
+    (folder / ".lock").unlink()
+    (folder / ".lock").mkdir()
+    done = _run("scan", apps, "--out", folder)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"gaugenn: {folder} cannot be written: Is a directory"

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 import struct
 import time
 import zlib
@@ -12,65 +11,32 @@ from pathlib import Path
 import pytest
 import synthetic
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from tests.chromium import MARKS, NARROW, PATIENCE_S, WIDE, chromium, look
 
 from gaugenn import report
+from gaugenn.report._frame import load
 from gaugenn.store import Study
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None or DRIVER is None,
-        reason="Chromium is not installed; install it with: apt-get install chromium chromium-driver",
-    ),
-]
-
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1280,900",
+pytestmark = MARKS
+DRAWN = (
+    "return Object.fromEntries([...document.querySelectorAll('.chart')].map(c => [c.id,"
+    " [...c.querySelectorAll('g[class*=role-mark] path, g[class*=role-mark] line')]"
+    " .filter(p => p.getBBox().width + p.getBBox().height > 0).length]))"
 )
-PATIENCE_S = 60.0
-WIDE, NARROW = 1280, 390
+"""Visible marks of each chart."""
 
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    driver.get("about:blank")
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 def show(browser: webdriver.Chrome, page: Path, width: int = WIDE, scheme: str = "light") -> None:
     """Opens a page and waits until every chart is drawn."""
-    browser.get("about:blank")
-    browser.get_log("browser")
-    browser.get_log("performance")
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600},
-    )
-    browser.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia",
-        {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
-    )
-    browser.get(page.as_uri())
+    look(browser, page.as_uri(), width, scheme)
     wait_for_charts(browser)
 
 
@@ -108,31 +74,45 @@ def colours(png: bytes) -> set[bytes]:
 
 
 def charts_with_data(study: Study) -> set[str]:
-    """Charts of the figures that have rows in a study; the others say in words what to do."""
+    """Charts of the figures that have something to draw; the others say in words what to do."""
+    drawn = set()
     with report.connect(study) as connection:
-        return {
-            f"chart-{name}"
-            for name, figure in report.figures().items()
-            if type(figure).chart is not report.Figure.chart
-            and connection.execute(figure.query).fetchone() is not None
-        }
+        for name, figure in report.figures().items():
+            frame = load(connection, figure.query, figure.limit)
+            frame = figure.derive(frame) if frame.total else frame
+            if frame.total and figure.chart(frame) is not None:
+                drawn.add(f"chart-{name}")
+    return drawn
+
+
+def test_the_planted_studies_have_data_for_every_chart(study: Study, bench_study: Study) -> None:
+    drawn = charts_with_data(study) | charts_with_data(bench_study)
+    assert drawn == {
+        f"chart-{name}"
+        for name, figure in report.figures().items()
+        if type(figure).chart is not report.Figure.chart
+    }
 
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("planted", ["study", "bench_study"])
 def test_every_chart_draws_its_marks_and_nothing_is_loaded_or_reported(
-    browser: webdriver.Chrome, page: Path, study: Study, width: int, scheme: str
+    browser: webdriver.Chrome,
+    request: pytest.FixtureRequest,
+    planted: str,
+    width: int,
+    scheme: str,
 ) -> None:
+    study = request.getfixturevalue(planted)
+    page = request.getfixturevalue({"study": "page", "bench_study": "bench_page"}[planted])
     show(browser, page, width, scheme)
-    marks = browser.execute_script(
-        "return Object.fromEntries([...document.querySelectorAll('.chart')].map(c => [c.id,"
-        " [...c.querySelectorAll('g[class*=role-mark] path, g[class*=role-mark] line')]"
-        " .filter(p => p.getBBox().width + p.getBBox().height > 0).length]))"
-    )
+    marks = browser.execute_script(DRAWN)
     assert set(marks) == charts_with_data(study)
     assert len(marks) >= 16
     assert all(number > 0 for number in marks.values()), marks
-    assert marks["chart-latency"] >= 2 * len(synthetic.LATENCIES_MS) - 1
+    if planted == "study":
+        assert marks["chart-latency"] >= 2 * len(synthetic.LATENCIES_MS) - 1
     assert browser.get_log("browser") == []
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     requests = {
@@ -144,10 +124,28 @@ def test_every_chart_draws_its_marks_and_nothing_is_loaded_or_reported(
     assert len(colours(screenshot(browser, width))) > 500
 
 
-def test_the_page_does_not_run_over_the_side_of_a_phone(
-    browser: webdriver.Chrome, page: Path
+@pytest.mark.parametrize(("width", "scheme"), [(WIDE, "dark"), (NARROW, "light")])
+def test_every_chart_of_a_census_draws_its_marks(
+    browser: webdriver.Chrome, census: Study, tmp_path: Path, width: int, scheme: str
 ) -> None:
-    show(browser, page, NARROW)
+    show(browser, report.write(census, tmp_path / "report.html"), width, scheme)
+    marks = browser.execute_script(DRAWN)
+    assert set(marks) == charts_with_data(census)
+    assert {"chart-dataset", "chart-lineage", "chart-training", "chart-snapshots"} <= set(marks)
+    assert all(number > 0 for number in marks.values()), marks
+    assert browser.get_log("browser") == []
+    cut = browser.execute_script(
+        "return [...document.querySelectorAll('.chart .role-axis-label text')]"
+        ".filter(t => t.textContent.includes('\\u2026')).map(t => t.textContent)"
+    )
+    assert cut == [], "no row's name is cut"
+
+
+@pytest.mark.parametrize("planted", ["page", "bench_page"])
+def test_the_page_does_not_run_over_the_side_of_a_phone(
+    browser: webdriver.Chrome, request: pytest.FixtureRequest, planted: str
+) -> None:
+    show(browser, request.getfixturevalue(planted), NARROW)
     widths = browser.execute_script(
         "return [document.documentElement.scrollWidth, window.innerWidth]"
     )

@@ -1,7 +1,9 @@
-"""A study's measurements for other programs: `export`, `exports`, `frame`."""
+"""A study for other programs and people: `export`, `exports`, `frame`, and what is published."""
 
 import importlib
 import re
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -10,7 +12,9 @@ import pyarrow as pa
 from gaugenn.api._report import query
 from gaugenn.api._study import PathLike
 from gaugenn.errors import MissingToolError, UsageError
-from gaugenn.store import Study
+from gaugenn.pipeline.request import model_names
+from gaugenn.records import DeviceSample, JobRecord, Run, RunStatus, TraceRecord
+from gaugenn.store import Study, read_trace
 
 if TYPE_CHECKING:
     import pandas
@@ -43,12 +47,150 @@ def export(folder: PathLike, form: str, to: PathLike | None = None) -> str:
         StorageFullError: no room for the file.
     """
     from gaugenn import interchange
+
+    return _written(interchange.render(Study(Path(folder)), form), to)
+
+
+def _written(text: str, to: PathLike | None) -> str:
     from gaugenn import report as reporting
 
-    text = interchange.render(Study(Path(folder)), form)
     if to is not None:
         reporting.write_whole(Path(to), text.encode())
     return text
+
+
+def perfetto(folder: PathLike, to: PathLike, *, job: str = "", launch: int | None = None) -> int:
+    """Launches as a Perfetto trace: phases, inferences, what the sampler read, and power.
+
+    Args:
+        folder: the study.
+        to: the file that is written.
+        job: start of the digest of the only job that is wanted.
+        launch: the only number of launches that is wanted.
+
+    Returns:
+        How many launches are in it.
+
+    Raises:
+        UsageError: there is no such launch, or none that tells when it ran.
+        StoreError: the folder is no study.
+        StorageFullError: no room for the file.
+    """
+    from gaugenn import report as reporting
+    from gaugenn.interchange._perfetto import perfetto_trace
+
+    study = Study(Path(folder))
+    runs = [
+        run
+        for run in study.rows(Run)
+        if run.job_sha256.startswith(job)
+        and launch in (None, run.launch)
+        and run.status is RunStatus.OK
+        and run.timings is not None
+        and run.timings.clock_boottime_s is not None
+    ]
+    if not runs:
+        raise UsageError(f"{study.path} holds no such launch that ended well and tells when it ran")
+    packets = perfetto_trace(
+        study.rows(JobRecord),
+        runs,
+        model_names(study),
+        study.rows(DeviceSample),
+        study.rows(TraceRecord),
+        partial(read_trace, study.blobs),
+    )
+    reporting.write_whole(Path(to), b"".join(packets))
+    return len(runs)
+
+
+def dataset_card(
+    folder: PathLike,
+    to: PathLike | None = None,
+    *,
+    title: str | None = None,
+    authors: Sequence[str] = (),
+    licence: str | None = None,
+    with_models: bool = True,
+) -> str:
+    """The dataset card of a study, in Markdown: provenance, counts, licences known, what is left out.
+
+    Args:
+        folder: the study.
+        to: a file that is written too.
+        title: of the dataset; the name of the study's folder by default.
+        authors: names as they are written.
+        licence: SPDX identifier of the licence that the makers give.
+        with_models: whether the models' files are published with it.
+
+    Raises:
+        StoreError: the folder is no study.
+    """
+    from gaugenn import publication
+
+    about = publication.Publication(title=title, authors=tuple(authors), licence=licence)
+    return _written(publication.dataset_card(Study(Path(folder)), about, with_models), to)
+
+
+def citation(
+    folder: PathLike,
+    to: PathLike | None = None,
+    *,
+    authors: Sequence[str],
+    title: str | None = None,
+    licence: str | None = None,
+) -> str:
+    """How a study is to be cited, as the text of a `CITATION.cff`.
+
+    Args:
+        folder: the study.
+        to: a file that is written too.
+        authors: names as they are written; at least one.
+        title: of the dataset; the name of the study's folder by default.
+        licence: SPDX identifier of the licence that the makers give.
+
+    Raises:
+        UsageError: no author is given.
+        StoreError: the folder is no study.
+    """
+    from gaugenn import publication
+
+    about = publication.Publication(title=title, authors=tuple(authors), licence=licence)
+    return _written(publication.citation(Study(Path(folder)), about), to)
+
+
+def publish(
+    folder: PathLike,
+    to: PathLike,
+    *,
+    title: str | None = None,
+    authors: Sequence[str] = (),
+    licence: str | None = None,
+    with_models: bool = True,
+) -> Path:
+    """A copy of a study that names no folder, user or device of this machine and no credential.
+
+    It has the report, a dataset card and, where there are authors, a citation.
+
+    Args:
+        folder: the study.
+        to: a new or empty folder.
+        title: of the dataset; the name of the study's folder by default.
+        authors: names as they are written.
+        licence: SPDX identifier of the licence that the makers give.
+        with_models: copy the models' files, too; else the tables and power traces only.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UsageError: the folder holds other files.
+        StoreError: the folder is no study, or something private could not be removed.
+        StorageFullError: no room.
+    """
+    from gaugenn import publication
+
+    about = publication.Publication(title=title, authors=tuple(authors), licence=licence)
+    return publication.publish(Study(Path(folder)), Path(to), about, with_models=with_models)
 
 
 @overload

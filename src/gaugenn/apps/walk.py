@@ -78,6 +78,7 @@ class Member:
         container: whether it starts like a zip, tar or gzip; its own members follow it in the walk.
         error: why its head, or the container that it is, could not be read.
         appended: it is, or lies in, a zip that was appended to another file.
+        packed_bytes: what it takes up in its zip, as declared; None outside a zip.
     """
 
     path: str
@@ -86,6 +87,7 @@ class Member:
     container: bool = False
     error: PackageError | LimitError | None = None
     appended: bool = False
+    packed_bytes: int | None = None
     _head: bytes = field(repr=False)
     _read: Callable[[], Content] = field(repr=False)
 
@@ -228,7 +230,7 @@ class Package:
         try:
             return read(archive.read(entry))
         except (PackageError, LimitError, FormatError) as error:
-            self.error = f"{name}: {error}"
+            self.error = located(name, error)
             return None
 
     def walk(self, descend: Descend = _always) -> Iterator[Member]:
@@ -268,6 +270,7 @@ class Package:
                 depth=depth,
                 error=error,
                 appended=appended,
+                packed_bytes=_packed(archive, entry) if error is None else None,
                 _head=head,
                 _read=_Reader(archive, entry, prefix),
             )
@@ -347,7 +350,7 @@ class Package:
         try:
             manifest = read_axml(archive.read(entry))
         except (FormatError, PackageError, LimitError) as error:
-            self.error = f"{path}{JOINER}{entry.name}: {error}"
+            self.error = located(f"{path}{JOINER}{entry.name}", error)
             return
         self.inner.append(
             InnerPackage(
@@ -385,6 +388,12 @@ class Package:
 
 
 _FIRST_BYTES = frozenset({b"P", b"\0", b"\x1f"})
+
+
+def _packed(archive: Container, entry: Entry) -> int | None:
+    """A member's bytes in its zip; None where the declared number is none that a file could have."""
+    inside = isinstance(archive, Archive) and entry.compressed_bytes < 1 << 62
+    return entry.compressed_bytes if inside else None
 
 
 def _stored(archive: Container, entry: Entry) -> memoryview | None:
@@ -443,6 +452,13 @@ def open_files(name: str, files: Files, kind: PackageKind) -> Package:
         kind: SPLIT_SET or UNPACKED.
     """
     return Package(name, account=files.account, archive=files, kind=kind)
+
+
+def located(path: str, error: Exception) -> str:
+    """An error with the whole path of the member that it is about, once."""
+    text = str(error)
+    name, colon, rest = text.partition(": ")
+    return f"{path}: {rest if colon and path.endswith(name) else text}"
 
 
 def what_is(head: bytes) -> str:

@@ -8,12 +8,14 @@ from enum import StrEnum
 
 import pyarrow as pa
 
+from gaugenn.content import path_text
 from gaugenn.errors import StoreError
 from gaugenn.records import (
     App,
     AppFile,
     AppRef,
     Crawl,
+    DeviceLabel,
     DeviceSample,
     Download,
     Environment,
@@ -24,6 +26,7 @@ from gaugenn.records import (
     ModelFile,
     ModelRecord,
     OperatorTiming,
+    PredictedLatency,
     Run,
     TraceRecord,
     ZooBuild,
@@ -57,6 +60,8 @@ Record = (
     | Crawl
     | AppRef
     | Download
+    | DeviceLabel
+    | PredictedLatency
 )
 
 TABLES: Mapping[type[Record], str] = {
@@ -77,6 +82,8 @@ TABLES: Mapping[type[Record], str] = {
     AppRef: "listings",
     Download: "downloads",
     Crawl: "crawls",
+    DeviceLabel: "device_labels",
+    PredictedLatency: "predictions",
 }
 """Table of each record. A batch is made visible in this order: what is counted comes last."""
 
@@ -150,7 +157,7 @@ def _columns(row: Record) -> dict[str, object]:
 
 def _plain(value: object) -> object:
     if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+        return value if value.isascii() else path_text(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):
