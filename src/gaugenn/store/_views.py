@@ -116,7 +116,7 @@ VIEWS: dict[str, str] = {
         SELECT model_sha256, operator, source_operator, count(*) AS nodes, sum(macs) AS macs
         FROM layers GROUP BY model_sha256, operator, source_operator
     """,
-    # Operations for each byte that an operator reads or writes: what a processor's roofline is set against.
+    # Operations for each byte that an operator reads or writes, for a processor's roofline.
     "intensities": """
         SELECT model_sha256, graph, position, name, operator, source_operator, layer_class,
                flops + elementwise_operations AS operations, bytes_moved,
