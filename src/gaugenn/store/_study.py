@@ -46,6 +46,8 @@ _BATCH_KEYS: Mapping[type[Record], tuple[str, ...]] = {
     Run: ("job_sha256", "launch", "started_at"),
 }
 
+_ROWS_AT_ONCE = 4096
+
 PART_BYTES = 64 << 20
 """Parts of at least this size are left alone by `compact`, and merged ones get about this large."""
 
@@ -310,6 +312,27 @@ class Study:
         """
         with self.connect() as connection:
             return read_rows(connection, record)
+
+    def each(self, record: type[R], condition: str, values: Sequence[object]) -> Iterator[R]:
+        """Rows of a table as records, in the order in which they were written, a part at a time.
+
+        Args:
+            record: which table.
+            condition: SQL behind the table's name, with a `?` for each of the values.
+            values: for the condition.
+
+        Raises:
+            StoreError: see `rows`.
+        """
+        table = table_name(record)
+        with self.connect() as connection:
+            found = connection.sql(f'SELECT * FROM "{table}" {condition}', params=list(values))
+            for batch in found.to_arrow_reader(_ROWS_AT_ONCE):
+                try:
+                    rows = [from_plain(record, row, table) for row in batch.to_pylist()]
+                except FormatError as error:
+                    raise StoreError(f"{self.path}: {error}") from error
+                yield from rows
 
     def parts(self) -> tuple[str, ...]:
         """Names of all parts: what `connect` reads now. Another answer means other rows."""
