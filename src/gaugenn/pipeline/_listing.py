@@ -76,7 +76,7 @@ def missing(study: Study, current: Crawl) -> Iterator[AppRef]:
     with study.connect() as connection:
         had = {row[0] for row in connection.execute(_HAD, _key(current)).fetchall()}
     met = References()
-    for ref in study.each(AppRef, f"WHERE {_OF_CRAWL}", _key(current)):
+    for ref in study.each(AppRef, _OF_CRAWL, _key(current)):
         if ref.reference not in had and met.add(ref.reference):
             yield ref
 

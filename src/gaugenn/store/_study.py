@@ -313,20 +313,21 @@ class Study:
         with self.connect() as connection:
             return read_rows(connection, record)
 
-    def each(self, record: type[R], condition: str, values: Sequence[object]) -> Iterator[R]:
+    def each(self, record: type[R], condition: str, parameters: Sequence[object]) -> Iterator[R]:
         """Rows of a table as records, in the order in which they were written, a part at a time.
 
         Args:
-            record: which table.
-            condition: SQL behind the table's name, with a `?` for each of the values.
-            values: for the condition.
+            record: the kind of row.
+            condition: as for `read_rows`.
+            parameters: the same.
 
         Raises:
             StoreError: see `rows`.
         """
         table = table_name(record)
         with self.connect() as connection:
-            found = connection.sql(f'SELECT * FROM "{table}" {condition}', params=list(values))
+            query = f'SELECT * FROM "{table}" WHERE {condition}'
+            found = connection.sql(query, params=list(parameters))
             for batch in found.to_arrow_reader(_ROWS_AT_ONCE):
                 try:
                     rows = [from_plain(record, row, table) for row in batch.to_pylist()]
@@ -334,11 +335,20 @@ class Study:
                     raise StoreError(f"{self.path}: {error}") from error
                 yield from rows
 
-    def parts(self) -> tuple[str, ...]:
+    def part_names(self) -> tuple[str, ...]:
         """Names of all parts: what `connect` reads now. Another answer means other rows."""
         return tuple(
             f"{table}/{part.name}" for table in TABLES.values() for part in self._parts(table)
         )
+
+    def parts(self, record: type[Record]) -> Iterator[pa.Table]:
+        """All rows of a table that were ever written, one part file at a time, in their order.
+
+        Raises:
+            StoreError: a part that was damaged.
+        """
+        for part in self._parts(table_name(record)):
+            yield self._merged(record, [part])
 
     def _parts(self, table: str) -> list[Path]:
         return sorted((self.path / "tables" / table).glob("*.parquet"))
