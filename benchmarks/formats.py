@@ -7,15 +7,13 @@ In one run, in turns, on the same files (the tests' samples, or with `--corpus` 
 - **onnx-tool**: its graph with shapes and MACs, against reading and counting here.
 
 A file that one of two contenders cannot take is left out for both, and counted. Then memory, each file
-and contender in a fresh process; a TensorFlow Lite and an ONNX file of 500 MB, made for the occasion;
-and how fast bytes are hashed and weights looked at, beside how fast memory can be read and copied.
+and contender in a fresh process, and a TensorFlow Lite and an ONNX file of 500 MB, made on the way.
 
 Usage: `python -m benchmarks.formats [--corpus DIR] [--quick] [--json]`
 """
 
 import argparse
 import contextlib
-import hashlib
 import io
 import json
 import select
@@ -33,16 +31,13 @@ import numpy as np
 
 from gaugenn.analysis.cost import costs
 from gaugenn.analysis.shapes import infer_shapes
-from gaugenn.analysis.weight_values import look_at
 from gaugenn.content import open_file
 from gaugenn.formats import readers
-from gaugenn.graph import DataType, Tensor, TensorKind
 
 LARGE_LAYERS = 500
 LARGE_SIDE = 512
 """Layers of that many inputs and outputs: a mebibyte of weights each."""
 
-SAMPLE_BYTES = 256 << 20
 TIME_BAR_S = 0.5
 GROWTH_BAR_MB = 150.0
 
@@ -407,47 +402,6 @@ def memory(paths: list[Path], folder: Path) -> Iterable[Row]:
             yield Row(name=f"{name}: own memory", value=alone(contender, largest).own_mb, unit="MB")
 
 
-def bytes_per_second(size: int) -> Iterable[Row]:
-    """Hashing and looking at weights, against reading memory."""
-    generator = np.random.default_rng(0)
-    values = generator.standard_normal(size // 4, dtype=np.float32)
-    data = values.data.cast("B")
-    sha_unit = "sha_ni" in Path("/proc/cpuinfo").read_text()
-    words = np.frombuffer(data, dtype=np.uint64)
-    target = np.empty_like(words)
-    plans: dict[str, Callable[[], object]] = {
-        "memory, read": lambda: int(words.max()),
-        "memory, copied": lambda: np.copyto(target, words),
-        f"sha256 ({'with' if sha_unit else 'without'} SHA instructions)": lambda: hashlib.sha256(
-            data
-        ).digest(),
-        "blake2b": lambda: hashlib.blake2b(data).digest(),
-    }
-    with contextlib.suppress(ImportError):
-        from blake3 import blake3
-
-        plans["blake3, one thread"] = lambda: blake3(data).digest()
-    for dtype in (DataType.FLOAT32, DataType.FLOAT16, DataType.INT8):
-        bits = dtype.bits or 8
-        tensor = Tensor(
-            name="w",
-            dtype=dtype,
-            shape=(size * 8 // bits,),
-            data=data,
-            kind=TensorKind.CONSTANT,
-        )
-        plans[f"weights looked at and hashed, {dtype}"] = lambda tensor=tensor: look_at(tensor)  # type: ignore[misc]
-    for name, action in plans.items():
-        taken = []
-        for _ in range(5):
-            start, clock = time.process_time(), time.perf_counter()
-            action()
-            taken.append((time.process_time() - start, time.perf_counter() - clock))
-        processor, wall = (min(column) for column in zip(*taken, strict=True))
-        yield Row(name=f"{name}: of processor time", value=size / processor / 1e9, unit="GB/s")
-        yield Row(name=f"{name}: on the clock", value=size / wall / 1e9, unit="GB/s")
-
-
 def measure(options: argparse.Namespace) -> list[Row]:
     """All rows."""
     repeats = 3 if options.quick else 9
@@ -459,7 +413,6 @@ def measure(options: argparse.Namespace) -> list[Row]:
         rows += nodes_per_second(paths)
         rows += large_files(folder)
         rows += memory(paths, folder)
-        rows += bytes_per_second(SAMPLE_BYTES // 4 if options.quick else SAMPLE_BYTES)
     return rows
 
 

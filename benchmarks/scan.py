@@ -21,6 +21,7 @@ Usage: `python -m benchmarks.scan [PATH...] [--smallest BYTES] [--largest BYTES]
 """
 
 import argparse
+import gc
 import json
 import shutil
 import statistics
@@ -223,8 +224,6 @@ def packages(paths: list[Path], smallest: int, largest: int) -> list[Path]:
 
 def measure(files: list[Path], study: Study, *, quick: bool) -> dict[str, float]:
     """Median seconds for all files of each contender, taking turns."""
-    import gc
-
     from loguru import logger
 
     logger.disable("androguard")
@@ -233,6 +232,8 @@ def measure(files: list[Path], study: Study, *, quick: bool) -> dict[str, float]
     for each in every:
         each.scan()  # the models are among the blobs from now on
     works = [record_work(each) for each in every]
+    gc.collect()
+    gc.freeze()  # as a worker of the pool does after its first package
     apks = [
         index
         for index, each in enumerate(every)

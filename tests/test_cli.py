@@ -49,6 +49,13 @@ def test_an_answer_to_a_query_is_shown_without_control_characters_and_markup(stu
     assert row.split() == ["\\x1b[2J\\u202e", "[red]x"]
 
 
+def test_a_line_of_a_table_is_a_row_whatever_is_in_it(study: Path) -> None:
+    done = _run("query", study, "SELECT 'two' || chr(10) || 'lines' AS x, 1 AS y")
+    assert [line.split() for line in done.stdout.splitlines()] == [["x", "y"], ["two\\nlines", "1"]]
+    alone = _run("query", study, "SELECT 'two' || chr(10) || 'lines' AS x")
+    assert alone.stdout.splitlines() == ["x", "two", "lines"]
+
+
 def test_columns_of_one_name_are_all_shown(study: Path) -> None:
     sql = "SELECT 1 AS kind, 2 AS other, 3 AS kind"
     done = _run("query", study, sql)

@@ -10,6 +10,7 @@ import hashlib
 import mmap
 import os
 import posixpath
+import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -30,6 +31,10 @@ _PAGES = 2 << 20
 
 **Source:** https://docs.kernel.org/admin-guide/mm/transhuge.html
 """
+
+
+_NO_UTF8 = re.compile(r"\\u(dc[89a-f][0-9a-f])")
+"""A byte that is no UTF-8 as Python escapes it. **Source:** https://peps.python.org/pep-0383/"""
 
 
 def _no_neighbours(_name: str) -> "Content | None":
@@ -102,6 +107,21 @@ class Content:
         if not name or "\0" in name or ":" in name or clean.startswith(("/", "..")) or clean == ".":
             return None
         return self.neighbours(clean)
+
+
+def path_text(path: Path | str) -> str:
+    r"""A path as the store keeps it: bytes of a name that are no UTF-8 as `\udcff`, for 0xFF."""
+    return os.fspath(path).encode("utf-8", "backslashreplace").decode()
+
+
+def path_of(text: str) -> Path:
+    """The path that `path_text` gave, where it is there; else the text as it stands."""
+    path = Path(text)
+    if "\\udc" in text and not os.path.lexists(path):
+        escaped = Path(_NO_UTF8.sub(lambda found: chr(int(found[1], 16)), text))
+        if os.path.lexists(escaped):
+            return escaped
+    return path
 
 
 def blocks(data: memoryview) -> Iterator[memoryview]:

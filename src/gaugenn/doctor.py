@@ -48,7 +48,16 @@ def doctor() -> tuple[Check, ...]:
     """Looks at interpreter, disk, formats, engines, zoo, devices and programs."""
     return (
         *(_python(), *_disk(), _formats(), *_engines(), *_vendors(), _zoo()),
-        *(_host(), _conditions(), _simulated(), *_meters(), _ray(), _yaml(), *_programs()),
+        *(
+            _host(),
+            _conditions(),
+            _simulated(),
+            *_meters(),
+            _ray(),
+            _yaml(),
+            _explorer(),
+            *_programs(),
+        ),
     )
 
 
@@ -193,6 +202,19 @@ def _yaml() -> Check:
         return Check(ok=True, name="yaml", found="perf.yaml files can be imported")
     lacking = "not installed: perf.yaml files cannot be imported"
     return Check(ok=False, name="yaml", found=lacking, remedy="pip install 'gaugenn[yaml]'")
+
+
+def _explorer() -> Check:
+    wanted = ("starlette", "uvicorn", "netron")
+    missing = [name for name in wanted if importlib.util.find_spec(name) is None]
+    if not missing:
+        return Check(ok=True, name="explorer", found="gaugenn serve shows studies in a browser")
+    return Check(
+        ok=False,
+        name="explorer",
+        found=f"{', '.join(missing)} not installed: gaugenn serve cannot show studies",
+        remedy="pip install 'gaugenn[explorer]'",
+    )
 
 
 def _ray() -> Check:

@@ -388,6 +388,21 @@ class Graph:
     parent: int | None = None
 
 
+NODE_LIMIT = 1 << 17
+"""Nodes of one model, in all its graphs. The largest networks of phones have some ten thousand; a small
+file may hold a million that do nothing, and each costs a reader, the analysis and the tables."""
+
+
+def check_nodes(count: int) -> None:
+    """Refuses more nodes than a model can have, for readers that know the number beforehand.
+
+    Raises:
+        FormatError: more than `NODE_LIMIT`.
+    """
+    if count > NODE_LIMIT:
+        raise FormatError(f"the model has {count} nodes or more, at most {NODE_LIMIT} are read")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """A parsed model file (or a graph file with its companions).
@@ -415,10 +430,11 @@ class Model:
         """Checks every edge: a reader cannot deliver a graph that refers to nothing.
 
         Raises:
-            FormatError: an edge, output or sub-graph that is not defined.
+            FormatError: an edge, output or sub-graph that is not defined, or too many nodes.
         """
         if not self.graphs:
             raise FormatError(f"a {self.format} file without a graph")
+        check_nodes(sum(len(graph.nodes) for graph in self.graphs))
         for index, graph in enumerate(self.graphs):
             if graph.parent is not None and not 0 <= graph.parent < index:
                 raise FormatError(

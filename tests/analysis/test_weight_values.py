@@ -98,6 +98,13 @@ def test_the_sample_is_found_among_few_values_as_among_many(dtype: type[np.float
     assert values(many[9:]).values_sha256 != values(many).values_sha256
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_a_weight_may_begin_anywhere_in_its_file(dtype: type[np.floating]) -> None:
+    array = RANDOM.normal(size=90_000).astype(dtype)
+    odd = replace(tensor(array), data=memoryview(b"?" + array.tobytes())[1:])
+    assert look_at(odd) == look_at(tensor(array))
+
+
 @pytest.mark.parametrize("shape", [(20_000,), (300, 300)])
 def test_tensors_with_hardly_a_value_in_the_sample_are_counted_whole(
     shape: tuple[int, ...],

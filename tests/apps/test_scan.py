@@ -75,6 +75,13 @@ def test_a_broken_manifest_is_said_and_the_rest_is_described(
     assert {row.name for row in found.evidence} == {"ncnn"}
 
 
+def test_an_unreadable_manifest_is_named_once(make_zip: Make, part: Parts) -> None:
+    data = make_zip([part(name=b"AndroidManifest.xml", data=b"x" * 99, crc=1)])
+    error = describe(from_bytes("a.apk", data)).app.error
+    assert error is not None
+    assert error.startswith("AndroidManifest.xml: cannot be read: CRC is")
+
+
 def test_every_member_is_shown_to_the_caller_once_and_in_order(make_zip: Make, part: Parts) -> None:
     inner = make_zip([part(name=b"m.tflite")])
     data = make_zip([part(name=b"in.zip", data=inner), part(name=b"z")])

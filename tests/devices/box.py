@@ -50,7 +50,7 @@ def free_port() -> int:
 class Box:
     """A device. Its folder `shared` is what the stand-ins read and write."""
 
-    def __init__(self, folder: Path, serial: str) -> None:
+    def __init__(self, folder: Path, serial: str, system: Path | None = None) -> None:
         self.folder, self.port = folder, free_port()
         self.shared = folder / "shared"
         (self.shared / "settings").mkdir(parents=True)
@@ -61,16 +61,17 @@ class Box:
         self.reset()
         script = [
             str(HERE / "box.sh"),
-            str(ADBD),
+            str(system or ADBD),
             str(folder),
             str(self.port),
             str(HERE / "android"),
+            *([] if system is None else [str(system)]),
         ]
         self._log = (folder / "log").open("wb")
         self._process = subprocess.Popen(
             [*_unshare(), "bash", *script], stdout=self._log, stderr=self._log
         )
-        for _ in range(200):
+        for _ in range(200 if system is None else 2000):
             with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
                 return
             time.sleep(0.05)

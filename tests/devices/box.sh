@@ -1,20 +1,21 @@
 #!/usr/bin/env bash
 # A device to the adb client: Debian's adbd in a root, mount and pid namespace of its own, with Android's
 # shell (mksh) and tools (toybox), stand-ins for Android's commands, and files in place of /sys.
-#   box.sh ADBD_ROOT FOLDER PORT STAND_INS
+#   box.sh ADBD_ROOT FOLDER PORT STAND_INS [SYSTEM]
+# SYSTEM is the root whose /usr the device has, perhaps of another architecture; this machine's by default.
 set -euo pipefail
-adbd="$1/usr" folder="$2" port="$3" standins="$4"
+adbd="$1/usr" folder="$2" port="$3" standins="$4" system="${5:-}"
 mount --make-rprivate /
 root="$folder/root"
 mkdir -p "$root"
 mount -t tmpfs tmpfs "$root"
 cd "$root"
 mkdir -p usr etc proc sys dev tmp run opt/adbd data sdcard system/bin shared
-mount --bind /usr usr
+mount --bind "$system/usr" usr
 mount -o remount,ro,bind usr
-mount --bind /usr/bin/mksh usr/bin/dash
+mount --bind "$system/usr/bin/mksh" usr/bin/dash
 for name in bin sbin lib lib64; do
-    if [ -L "/$name" ]; then cp -P "/$name" "$name"; fi
+    if [ -L "$system/$name" ]; then cp -P "$system/$name" "$name"; fi
 done
 mount --bind /etc etc
 mount --bind "$adbd" opt/adbd
@@ -33,7 +34,7 @@ done
 mount -t devpts devpts dev/pts -o newinstance,ptmxmode=0666,mode=620
 ln -s pts/ptmx dev/ptmx
 ln -s /usr/bin/python3 system/bin/python3
-for name in $(toybox); do ln -s /usr/bin/toybox "system/bin/$name"; done
+for name in $(/usr/sbin/chroot "${system:-/}" /usr/bin/toybox); do ln -s /usr/bin/toybox "system/bin/$name"; done
 for path in "$standins"/*; do
     rm -f "system/bin/${path##*/}"
     cp "$path" "system/bin/${path##*/}"

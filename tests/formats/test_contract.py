@@ -8,6 +8,7 @@ from contextlib import suppress
 import numpy as np
 import pytest
 
+from gaugenn import graph as graph_module
 from gaugenn.errors import FormatError, UnsupportedFormatError
 from gaugenn.formats import HEAD_BYTES
 from gaugenn.formats._identify import readers
@@ -205,3 +206,16 @@ def test_sniffing_survives_any_truncation(sample: Sample) -> None:
     for length in lengths(len(data)):
         for reader in readers().values():
             assert reader.sniff(sample.file_name, data[:length]) in (True, False)
+
+
+@each_sample
+def test_a_model_of_too_many_nodes_is_refused(
+    sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = sum(len(graph.nodes) for graph in read(sample).graphs)
+    monkeypatch.setattr(graph_module, "NODE_LIMIT", max(0, nodes - 1))
+    if nodes:
+        with pytest.raises(FormatError, match="nodes or more, at most"):
+            read(sample)
+    else:
+        read(sample)

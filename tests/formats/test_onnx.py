@@ -20,6 +20,7 @@ from gaugenn.formats import HEAD_BYTES, _onnx_graphs, identify
 from gaugenn.formats import _onnx_attributes as attributes_module
 from gaugenn.formats import onnx as reader_module
 from gaugenn.formats._onnx_operators import STANDARD_OPERATORS
+from gaugenn.formats._protobuf import Message
 from gaugenn.formats.onnx import OnnxReader
 from gaugenn.graph import (
     ONNX_ELEMENT_TYPES,
@@ -815,3 +816,37 @@ def test_an_input_without_a_name_is_a_format_error(kind: str) -> None:
         made.functions[0].input[0] = ""
     with pytest.raises(FormatError, match=f"a {kind} input without a name"):
         read(made)
+
+
+def test_more_nodes_than_a_graph_can_have_are_refused_before_they_are_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = helper.make_graph(
+        [helper.make_node("Relu", ["x"], [f"y{i}"]) for i in range(60)],
+        "many",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1])],
+        [helper.make_tensor_value_info("y59", TensorProto.FLOAT, [1])],
+    )
+    made = helper.make_model(many)
+    monkeypatch.setattr(reader_module, "ITEM_LIMIT", 62)
+    assert len(read(made).graphs[0].nodes) == 60
+    monkeypatch.setattr(reader_module, "ITEM_LIMIT", 61)
+    with pytest.raises(FormatError, match="more than 61 nodes, weights and values"):
+        read(made)
+
+
+def test_plain_parts_say_the_same_as_whole_messages(monkeypatch: pytest.MonkeyPatch) -> None:
+    for each in all_samples():
+        if each.format != "onnx":
+            continue
+        fast = OnnxReader().read(each.content())
+        with monkeypatch.context() as patched:
+            for name in ("short_messages", "outlines"):
+                patched.setattr(Message, name, lambda self, field: iter([None] * self.count(field)))
+            slow = OnnxReader().read(each.content())
+        assert fast == slow
+        for fast_graph, slow_graph in zip(fast.graphs, slow.graphs, strict=True):
+            for name, tensor in fast_graph.tensors.items():
+                other = slow_graph.tensors[name]
+                assert (tensor.data is None) == (other.data is None)
+                assert tensor.data is None or bytes(tensor.read()) == bytes(other.read())

@@ -1,6 +1,7 @@
 """The wire walker reads what an encoder writes, and refuses everything else."""
 
 import struct
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -252,3 +253,69 @@ def test_the_head_of_a_file_gives_its_fields_and_the_part_of_the_last() -> None:
 def test_a_message_tells_which_of_its_schemas_fields_are_there() -> None:
     message = read(number(1, 5) + block(3, b"") + number(99, 1))
     assert message.numbers() == {1, 3}
+
+
+@given(
+    integers=st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=60),
+    singles=st.lists(st.floats(width=32, allow_nan=False), max_size=60),
+    texts=st.lists(st.text(max_size=9), min_size=1, max_size=20),
+)
+def test_a_large_message_says_the_same_as_a_small_one(
+    integers: list[int], singles: list[float], texts: list[str]
+) -> None:
+    data = b"".join(varint(6 << 3) + varint(each) for each in integers)
+    data += b"".join(varint(7 << 3 | 5) + struct.pack("<f", each) for each in singles)
+    data += b"".join(block(2, each.encode()) + block(3, number(1, 5)) for each in texts)
+    padding = block(99, bytes(_protobuf._LIST_BYTES))
+    small, large = read(data), read(data + padding)
+    for message in (small, large):
+        assert message.varints("numbers").array().tolist() == integers
+        assert message.float32s("singles") == tuple(singles)
+        assert message.texts("text") == tuple(texts)
+        assert [each.integer("number") for each in message.messages("inner", INNER)] == [5] * len(
+            texts
+        )
+        assert message.message_at("inner", INNER, len(texts) - 1).integer("number") == 5
+
+
+def test_a_run_of_fixed_fields_ends_where_another_field_begins() -> None:
+    run = b"".join(varint(7 << 3 | 5) + struct.pack("<f", each) for each in range(9))
+    message = read(run + block(2, b"a") + run + number(1, 3))
+    assert message.float32s("singles") == (*range(9), *range(9))
+    assert (message.text("text"), message.integer("number")) == ("a", 3)
+    with pytest.raises(FormatError, match="past the end"):
+        read(run[:-1])
+
+
+def test_a_large_message_of_empty_fields_takes_little_more_than_itself() -> None:
+    data = memoryview(b"\x12\x00" * (2 << 20))
+    tracemalloc.start()
+    try:
+        message = read_message(data, OUTER)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert message.count("text") == 2 << 20
+    assert peak < 5 * data.nbytes
+
+
+def test_short_messages_are_split_or_left_to_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = block(2, b"x" * 200) + block(3, b"")
+    odd = (number(1, 3), block(2, b"a")[:-1], b"\x12", block(99, b"a"), block(2, bytes(5000)))
+    message = read(b"".join(block(3, each) for each in (plain, *odd, b"")))
+    first, *others, last = message.short_messages("inner")
+    assert first == [(2, b"x" * 200), (3, b"")]
+    assert (others, last) == ([None] * len(odd), [])
+    monkeypatch.setattr(_protobuf, "FIELD_LIMIT", 7)
+    assert list(read(block(3, plain) * 4).short_messages("inner"))[1:] == [None] * 3
+
+
+def test_outlines_give_places_in_the_file() -> None:
+    inside = number(1, 300) + block(2, b"name") + block(3, bytes(9000))
+    data = block(2, b"before") + block(3, inside) + block(3, varint(4 << 3 | 5) + b"1234")
+    message = read(data)
+    (number_field, text, blob), other = message.outlines("inner")
+    assert number_field == (8, 300, 0)
+    assert bytes(message.slice(*text[1:])) == b"name"
+    assert blob[2] - blob[1] == 9000
+    assert other is None

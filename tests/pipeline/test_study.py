@@ -19,11 +19,14 @@ import pytest
 from tests.pipeline import packages
 
 from gaugenn import api
-from gaugenn.errors import LimitError, StorageFullError
+from gaugenn.analysis.snapshots import Change
+from gaugenn.content import path_of
+from gaugenn.errors import LimitError, StorageFullError, StoreError
 from gaugenn.execute import Outcome
 from gaugenn.execute.local import LocalPool
 from gaugenn.pipeline import inspect as inspecting
 from gaugenn.pipeline._failures import as_failure
+from gaugenn.records import ModelRecord
 from gaugenn.store import Study
 
 T = TypeVar("T")
@@ -398,6 +401,29 @@ def test_inspect_tells_composition_precision_values_and_every_layer(apps: Path) 
     assert f"{apps / 'good.apk'}!/assets/net.param" in printed
 
 
+def test_a_study_of_the_version_before_has_its_models_read_again(
+    apps: Path, tmp_path: Path
+) -> None:
+    old, new = tmp_path / "old", tmp_path / "new"
+    for folder in (old, new):
+        api.scan([apps / "lone.onnx"], folder, workers=1)
+    before = Study(old).rows(ModelRecord)
+    marker = old / "study.json"
+    marker.write_text(json.dumps(json.loads(marker.read_text()) | {"schema_version": 1}))
+    with pytest.raises(StoreError, match=r"schema version 1.*makes them anew"):
+        api.diff(old, new)
+    api.scan([apps / "lone.onnx"], old, workers=1)
+    assert Study(old).rows(ModelRecord) == before
+    assert not any(each.change is not Change.KEPT for each in api.diff(old, new).models)
+
+
+def test_a_line_break_in_a_name_does_not_break_a_row(tmp_path: Path) -> None:
+    (tmp_path / "two\nlines.onnx").write_bytes(b"?")
+    lines = _run("inspect", tmp_path / "two\nlines.onnx").stdout.splitlines()
+    assert len(lines) == 2
+    assert "two\\nlines.onnx" in lines[1]
+
+
 def test_inspect_names_what_is_no_model(tmp_path: Path) -> None:
     (tmp_path / "photo").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(90))
     (found,) = api.inspect(tmp_path / "photo")
@@ -504,3 +530,28 @@ def test_a_blob_without_room_ends_the_scan_and_is_no_failure_of_its_package(
     assert _ask(folder, "SELECT * FROM all_failures") == []
     assert as_failure("scan", "x", StorageFullError("no room")).transient
     assert not as_failure("scan", "x", LimitError("bomb")).transient
+
+
+def test_names_that_are_no_unicode_are_scanned_and_fail_once(apps: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    name = os.fsdecode(b"caf\xe9-\xff.apk")
+    shutil.copy(apps / "good.apk", odd / name)
+    (odd / f"gone-{name}").symlink_to(tmp_path / "nothing")
+    for _ in range(2):
+        api.scan([odd], tmp_path / "s", workers=1)
+    with Study(tmp_path / "s").connect() as connection:
+        paths = connection.execute("SELECT path FROM apps").fetchall()
+        failures = connection.execute("SELECT subject FROM all_failures").fetchall()
+    assert paths == [(f"{odd}/caf\\udce9-\\udcff.apk",)]
+    assert failures == [(f"{odd}/gone-caf\\udce9-\\udcff.apk",)]
+    assert path_of(paths[0][0]) == odd / name
+
+
+def test_a_study_that_cannot_be_held_is_an_error_with_a_message(apps: Path, tmp_path: Path) -> None:
+    folder = api.scan([apps / "good.apk"], tmp_path / "s", workers=1).study
+    (folder / ".lock").unlink()
+    (folder / ".lock").mkdir()
+    done = _run("scan", apps, "--out", folder)
+    assert done.returncode == 1
+    assert done.stderr.strip() == f"gaugenn: {folder} cannot be written: Is a directory"

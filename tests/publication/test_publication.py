@@ -165,7 +165,7 @@ def private(tmp_path: Path) -> Study:
 def everything(folder: Path) -> str:
     """All text that a published folder holds, read without gaugenn's own cleaning."""
     study = Study(folder)
-    texts = [str(part.to_pylist()) for record in TABLES for part in study.parts(record)]
+    texts = [str(part.to_pylist()) for record in TABLES for part in study.written(record)]
     files = [path for path in folder.iterdir() if path.suffix in {".md", ".cff", ".html", ".json"}]
     return "\n".join([*texts, *(path.read_text() for path in files)])
 

@@ -376,7 +376,11 @@ BUILDS = (
 
 def study(path: Path) -> Study:
     """The planted study."""
-    found = Study.create(path)
+    return plant(Study.create(path))
+
+
+def plant(found: Study) -> Study:
+    """Adds what is planted to a study."""
     found.write([*app_rows(), *(row for model in MODELS for row in model_rows(model))])
     profiled = job("mobilenet_v2.tflite", "litert").job_sha256
     timings = operator_rows(profiled, (("CONV_2D", 4.0), ("ADD", 1.0), ("FULLY_CONNECTED", 2.0)))

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import shutil
 import struct
 import time
 import zlib
@@ -12,36 +11,15 @@ from pathlib import Path
 import pytest
 import synthetic
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from tests.chromium import MARKS, NARROW, PATIENCE_S, WIDE, chromium, look
 
 from gaugenn import report
 from gaugenn.store import Study
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+pytestmark = MARKS
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        CHROMIUM is None or DRIVER is None,
-        reason="Chromium is not installed; install it with: apt-get install chromium chromium-driver",
-    ),
-]
-
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--window-size=1280,900",
-)
-PATIENCE_S = 60.0
-WIDE, NARROW = 1280, 390
 DRAWN = (
     "return Object.fromEntries([...document.querySelectorAll('.chart')].map(c => [c.id,"
     " [...c.querySelectorAll('g[class*=role-mark] path, g[class*=role-mark] line')]"
@@ -52,31 +30,13 @@ DRAWN = (
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    driver.get("about:blank")
-    yield driver
-    driver.quit()
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 def show(browser: webdriver.Chrome, page: Path, width: int = WIDE, scheme: str = "light") -> None:
     """Opens a page and waits until every chart is drawn."""
-    browser.get("about:blank")
-    browser.get_log("browser")
-    browser.get_log("performance")
-    browser.execute_cdp_cmd(
-        "Emulation.setDeviceMetricsOverride",
-        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600},
-    )
-    browser.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia",
-        {"features": [{"name": "prefers-color-scheme", "value": scheme}]},
-    )
-    browser.get(page.as_uri())
+    look(browser, page.as_uri(), width, scheme)
     wait_for_charts(browser)
 
 

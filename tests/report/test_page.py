@@ -131,7 +131,7 @@ def test_no_name_can_leave_its_cell(tmp_path: Path, hostile: str) -> None:
     for tag, attributes in read(text).tags:
         assert tag in allowed
         assert not [name for name in attributes if name.startswith("on")], tag
-    library = report._page._library()
+    library = report.page_library()
     assert not set("\u202e\u202c\u2066\u2028\u2029\ufeff\u200b\x00\x07\x1b\r") & set(
         text.replace(library, "")
     )

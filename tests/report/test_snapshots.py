@@ -160,12 +160,25 @@ def test_two_snapshots_of_one_study_give_the_known_answer(both: Path) -> None:
 
 
 def test_two_studies_give_the_same_but_for_what_no_store_can_tell(tmp_path: Path) -> None:
-    for name, rows in (("x@old", OLD), ("new", NEW)):
+    unlisted = [row for row in NEW if not isinstance(row, AppRef)]
+    for name, rows in (("x@old", OLD), ("new", NEW), ("unlisted", unlisted)):
         Study.create(tmp_path / name).write(rows)
-    found = _numbers(api.diff(tmp_path / "x@old", tmp_path / "new"))
+    assert _numbers(api.diff(tmp_path / "x@old", tmp_path / "new")) == KNOWN
+    found = _numbers(api.diff(tmp_path / "x@old", tmp_path / "unlisted"))
     # Without a list of the store an app that was not scanned is an app that is not there.
-    gone = {("Games", "apps", "removed"): 2, ("Games", "models", "removed"): 3}
-    assert found == {k: v for k, v in KNOWN.items() if k[2] != "unknown"} | gone
+    assert found[("Games", "apps", "removed")] == 2
+    assert found[("Games", "models", "removed")] == 3
+    assert not any(change == "unknown" for _, _, change in found)
+
+
+def test_an_app_of_an_older_list_that_was_never_fetched_is_no_part_of_a_study(
+    tmp_path: Path,
+) -> None:
+    study = Study.create(tmp_path / "both")
+    study.write([*OLD, *_app("old", "org.past", "Games", 1, {}, here=False), *NEW])
+    apps = {change.app for change in api.diff(study.path, study.path).apps}
+    assert "org.missed" in apps
+    assert "org.past" not in apps
 
 
 def test_the_report_compares_the_last_two_snapshots(both: Path, tmp_path: Path) -> None:

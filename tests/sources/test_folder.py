@@ -1,6 +1,7 @@
 """Packages that lie in a folder, and what a file of metadata says of them."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,14 @@ def test_what_is_no_folder_is_a_usage_error(tmp_path: Path) -> None:
     for address in ("", str(tmp_path / "none")):
         with pytest.raises(UsageError, match="no folder"):
             FolderSource(address, _options(tmp_path))
+
+
+def test_names_that_are_no_unicode_can_be_kept_and_are_found_again(tmp_path: Path) -> None:
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    path = odd / os.fsdecode(b"\xff.apk")
+    path.write_bytes(b"PK\x03\x04")
+    source = FolderSource(str(odd), _options(tmp_path))
+    (ref,) = source.search(AppQuery())
+    assert ref.reference == "\\udcff.apk"
+    assert source.fetch(ref, tmp_path) == path

@@ -382,3 +382,17 @@ def test_a_folder_in_which_a_study_was_about_to_be_made_becomes_one(tmp_path: Pa
     folder.mkdir()
     (folder / ".study.json.4711").write_text('{"schema_ver')
     assert Study.create(folder).rows(App) == []
+
+
+def test_a_place_that_could_not_be_entered_is_no_failure_once_its_packages_are_there(
+    tmp_path: Path,
+) -> None:
+    study = Study.create(tmp_path / "s")
+    study.write(
+        Failure(stage="discover", subject=subject, error="E", message="m", transient=True)
+        for subject in ("folder", "other", "a.apk")
+    )
+    study.write(_app(1, path=path) for path in ("folder/deep/x.apk", "a.apk", "otherwise.apk"))
+    with study.connect() as connection:
+        left = connection.execute("SELECT subject FROM failures").fetchall()
+    assert left == [("other",)]

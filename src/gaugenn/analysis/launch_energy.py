@@ -86,7 +86,7 @@ def launch_energy(
     if timings is None:
         return []
     found = []
-    sync, no_sync = _sync(run, timings, record, trace)
+    sync, no_sync = synchronised(run, timings, record, trace)
     before, after = _idle(run, record, sync)
     for stamp in timings.stamps:
         if stamp.name not in PHASES or not stamp.end_s > stamp.begin_s:
@@ -143,7 +143,7 @@ def phase_energies(
     ]
 
 
-def _sync(
+def synchronised(
     run: Run, timings: Timings, record: TraceRecord, trace: Trace
 ) -> tuple[Sync | None, str | None]:
     """How the launch's clock lies on the trace's, or why nobody knows."""

@@ -139,14 +139,14 @@ def trace(models: Iterable[ModelRecord], layers: Iterable[LayerRecord]) -> Linea
     layers = tuple(layers)
     repeated = {model for group in duplicates for model in group.models[1:]}
     distinct = {m.model_sha256: m for m in known if m.model_sha256 not in repeated}
-    siblings = _pairs(_layer_digests(distinct, layers, _weights_digest), _are_siblings)
-
-    def are_copies(pair: Sibling) -> bool:
-        first, second = distinct[pair.first], distinct[pair.second]
-        elsewhere = first.format != second.format or first.quantization != second.quantization
-        return elsewhere and pair.share >= COPIED_LAYERS
-
-    copies = _pairs(_layer_digests(distinct, layers, _values_digest), are_copies)
+    siblings = _pairs(_layer_digests(distinct, layers, _weights_digest), are_siblings)
+    copies = _pairs(
+        _layer_digests(distinct, layers, _values_digest),
+        lambda pair: are_copies(
+            pair,
+            elsewhere=_form(distinct[pair.first]) != _form(distinct[pair.second]),
+        ),
+    )
     return Lineage(
         duplicates=duplicates,
         architectures=architectures,
@@ -165,8 +165,23 @@ def _values_digest(layer: LayerRecord) -> str | None:
     return layer.weights_values_sha256
 
 
-def _are_siblings(pair: Sibling) -> bool:
+def are_siblings(pair: Sibling) -> bool:
+    """Whether two models with layers of equal weights were trained one from the other."""
     return pair.share >= SHARED_LAYERS or pair.different_layers <= DIFFERENT_LAYERS
+
+
+def are_copies(pair: Sibling, *, elsewhere: bool) -> bool:
+    """Whether two models with layers of equal values are one network.
+
+    Args:
+        pair: with layers counted by their values.
+        elsewhere: whether they are of two formats or of two quantisation schemes.
+    """
+    return elsewhere and pair.share >= COPIED_LAYERS
+
+
+def _form(model: ModelRecord) -> tuple[str | None, QuantizationScheme | None]:
+    return model.format, model.quantization
 
 
 def _twins(architectures: Iterable[Group], models: Mapping[str, ModelRecord]) -> tuple[Twins, ...]:

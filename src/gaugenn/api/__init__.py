@@ -24,9 +24,11 @@ from gaugenn.api._engines import (
     engines_offers,
     engines_remove,
 )
-from gaugenn.api._export import citation, dataset_card, export, exports, frame, publish
+from gaugenn.api._explorer import EXPLORER_ADDRESS, EXPLORER_PORT, serve
+from gaugenn.api._export import citation, dataset_card, export, exports, frame, perfetto, publish
 from gaugenn.api._import import import_forms, import_logs
 from gaugenn.api._libraries import History, Release, history, oracle, profile
+from gaugenn.api._notebook import Figure, Study
 from gaugenn.api._report import figures, query, report, report_figure, write_csv
 from gaugenn.api._scenarios import DEFAULT_BATTERY, scenarios
 from gaugenn.api._sources import SourceInfo, crawl, sources_list
@@ -70,6 +72,8 @@ from gaugenn.sources import AppQuery
 __all__ = [
     "COMPARISON_THRESHOLD",
     "DEFAULT_BATTERY",
+    "EXPLORER_ADDRESS",
+    "EXPLORER_PORT",
     "ZOO_SIZE_GB",
     "AppQuery",
     "Battery",
@@ -82,6 +86,7 @@ __all__ = [
     "DeviceInfo",
     "EngineInfo",
     "Experiment",
+    "Figure",
     "Forecast",
     "History",
     "ImportedLog",
@@ -94,6 +99,7 @@ __all__ = [
     "SideBySide",
     "SnapshotDiff",
     "SourceInfo",
+    "Study",
     "StudyResult",
     "SustainedLaunch",
     "ZooModel",
@@ -123,6 +129,7 @@ __all__ = [
     "import_logs",
     "inspect",
     "oracle",
+    "perfetto",
     "profile",
     "publish",
     "query",
@@ -132,6 +139,7 @@ __all__ = [
     "report_figure",
     "scan",
     "scenarios",
+    "serve",
     "side_by_side",
     "sources_list",
     "study",

@@ -3,6 +3,7 @@
 import importlib
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -11,7 +12,9 @@ import pyarrow as pa
 from gaugenn.api._report import query
 from gaugenn.api._study import PathLike
 from gaugenn.errors import MissingToolError, UsageError
-from gaugenn.store import Study
+from gaugenn.pipeline.request import model_names
+from gaugenn.records import DeviceSample, JobRecord, Run, RunStatus, TraceRecord
+from gaugenn.store import Study, read_trace
 
 if TYPE_CHECKING:
     import pandas
@@ -144,6 +147,50 @@ def publish(
 
     about = publication.Publication(title=title, authors=tuple(authors), licence=licence)
     return publication.publish(Study(Path(folder)), Path(to), about, with_models=with_models)
+
+
+def perfetto(folder: PathLike, to: PathLike, *, job: str = "", launch: int | None = None) -> int:
+    """Launches as a Perfetto trace: phases, inferences, what the sampler read, and power.
+
+    Args:
+        folder: the study.
+        to: the file that is written.
+        job: start of the digest of the only job that is wanted.
+        launch: the only number of launches that is wanted.
+
+    Returns:
+        How many launches are in it.
+
+    Raises:
+        UsageError: there is no such launch, or none that tells when it ran.
+        StoreError: the folder is no study.
+        StorageFullError: no room for the file.
+    """
+    from gaugenn import report as reporting
+    from gaugenn.interchange._perfetto import perfetto_trace
+
+    study = Study(Path(folder))
+    runs = [
+        run
+        for run in study.rows(Run)
+        if run.job_sha256.startswith(job)
+        and launch in (None, run.launch)
+        and run.status is RunStatus.OK
+        and run.timings is not None
+        and run.timings.clock_boottime_s is not None
+    ]
+    if not runs:
+        raise UsageError(f"{study.path} holds no such launch that ended well and tells when it ran")
+    packets = perfetto_trace(
+        study.rows(JobRecord),
+        runs,
+        model_names(study),
+        study.rows(DeviceSample),
+        study.rows(TraceRecord),
+        partial(read_trace, study.blobs),
+    )
+    reporting.write_whole(Path(to), b"".join(packets))
+    return len(runs)
 
 
 @overload

@@ -20,6 +20,7 @@ from gaugenn.apps.walk import (
     InnerPackage,
     Member,
     Package,
+    located,
     open_files,
     open_package,
 )
@@ -213,7 +214,7 @@ def _manifest_of(package: Package, member: Member) -> Manifest | None:
     try:
         return read(member.content().data)
     except (FormatError, PackageError, LimitError) as error:
-        package.error = f"{member.path}: {error}"
+        package.error = located(member.path, error)
         return None
 
 

@@ -230,7 +230,7 @@ class Package:
         try:
             return read(archive.read(entry))
         except (PackageError, LimitError, FormatError) as error:
-            self.error = f"{name}: {error}"
+            self.error = located(name, error)
             return None
 
     def walk(self, descend: Descend = _always) -> Iterator[Member]:
@@ -350,7 +350,7 @@ class Package:
         try:
             manifest = read_axml(archive.read(entry))
         except (FormatError, PackageError, LimitError) as error:
-            self.error = f"{path}{JOINER}{entry.name}: {error}"
+            self.error = located(f"{path}{JOINER}{entry.name}", error)
             return
         self.inner.append(
             InnerPackage(
@@ -452,6 +452,13 @@ def open_files(name: str, files: Files, kind: PackageKind) -> Package:
         kind: SPLIT_SET or UNPACKED.
     """
     return Package(name, account=files.account, archive=files, kind=kind)
+
+
+def located(path: str, error: Exception) -> str:
+    """An error with the whole path of the member that it is about, once."""
+    text = str(error)
+    name, colon, rest = text.partition(": ")
+    return f"{path}: {rest if colon and path.endswith(name) else text}"
 
 
 def what_is(head: bytes) -> str:

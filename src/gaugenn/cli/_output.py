@@ -59,6 +59,8 @@ def print_table(
     """Prints rows as a table, or where that is too wide for the terminal, one below the other."""
     console = Console(width=None if _is_terminal() else 10_000)
     texts = [[_cell(value) for value in row] for row in rows]
+    if len(columns) > 1:  # a line is a row
+        texts = [[text.replace("\n", "\\n") for text in row] for row in texts]
     widths = [max(map(len, column)) for column in zip(columns, *texts, strict=True)]
     if sum(widths) + 2 * len(widths) <= console.width or len(columns) == 1:
         table = Table(box=None, header_style="bold", pad_edge=False)

@@ -57,6 +57,7 @@ def _print_layers(path: str, found: api.Inspection) -> None:
 
 
 def _inspection_row(found: api.Inspection, name: str) -> tuple[object, ...]:
+    name = name.replace("\n", "\\n")  # a row is a line
     record = found.record
     size = None if found.size_bytes is None else f"{found.size_bytes:,}"
     if record is None:

@@ -6,6 +6,7 @@ the overrun of one costs one item. Workers end by themselves when the parent is 
 """
 
 import contextlib
+import gc
 import os
 import pickle
 import signal
@@ -95,7 +96,7 @@ class LocalPool(Executor):
             return Outcome(item=item, value=None, error=error)
         try:
             succeeded, value = pickle.loads(worker.pipe.recv_bytes())  # noqa: S301 - our own child
-        except EOFError:
+        except (EOFError, ConnectionResetError):
             self._drop(worker)
             error = LimitError(f"the process that worked on it died: {worker.cause()}")
             return Outcome(item=item, value=None, error=error)
@@ -160,3 +161,5 @@ def serve(handle: int) -> None:
                 pipe.send_bytes(pickle.dumps(answer))
             except BrokenPipeError:
                 return
+            if not gc.get_freeze_count():  # what the first item loaded stays, and need not be looked at
+                gc.freeze()

@@ -9,7 +9,7 @@ from gaugenn.formats import _caffe_schema as schema
 from gaugenn.formats._caffe_schema import Kind
 from gaugenn.formats._protobuf import Message
 from gaugenn.formats._prototext import Quoted, TextMessage
-from gaugenn.graph import AttributeValue, DataType
+from gaugenn.graph import AttributeValue, DataType, check_nodes
 
 Sizes = tuple[int | None, ...] | None
 """Sizes of a blob; None for what is not known."""
@@ -137,6 +137,7 @@ def binary_net(message: Message) -> Net:
     Raises:
         FormatError: the message holds no layer.
     """
+    check_nodes(message.count("layer") + message.count("layers"))
     layers = [_binary_layer(m) for m in message.messages("layer", schema.LAYER)]
     old = [_old_binary_layer(m) for m in message.messages("layers", schema.OLD_LAYER)]
     shapes = [_dims(m.integers("dim")) for m in message.messages("input_shape", schema.SHAPE)]

@@ -15,6 +15,7 @@ from gaugenn.graph import (
     Shape,
     Tensor,
     TensorKind,
+    check_nodes,
 )
 
 
@@ -144,8 +145,9 @@ class Draft:
             name: of the node.
 
         Raises:
-            FormatError: an input that nothing has filled.
+            FormatError: an input that nothing has filled, or too many nodes.
         """
+        check_nodes(len(self.nodes) + 1)
         taken = tuple(self.read(each) for each in inputs)
         for each in taken:
             self._unused.pop(each, None)

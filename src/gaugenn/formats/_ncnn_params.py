@@ -20,6 +20,7 @@ from gaugenn.formats._ncnn_layers import (
     Value,
     fields,
 )
+from gaugenn.graph import check_nodes
 
 MAGIC = 7767517
 BINARY_MAGIC = struct.pack("<i", MAGIC)
@@ -115,6 +116,7 @@ def split_text(data: memoryview) -> tuple[str, tuple[Line, ...], bool]:
     layers, blobs = map(int, parts)
     if layers <= 0 or blobs <= 0:
         raise FormatError(f"ncnn text, line {number}: {layers} layers and {blobs} blobs")
+    check_nodes(layers)
     if layers > len(lines) - 1:
         raise FormatError(
             f"ncnn text: {layers} layers announced, {len(lines) - 1} are there: the file is cut off"

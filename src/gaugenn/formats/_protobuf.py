@@ -19,7 +19,8 @@ wins, and the parts of a repeated singular message are merged.
 """
 
 import struct
-from collections.abc import Iterator
+from array import array
+from collections.abc import Iterator, MutableSequence, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +36,11 @@ DEPTH_LIMIT = 100
 """Messages inside messages, as in the official libraries."""
 
 FIELD_LIMIT = 1 << 24
-"""Fields read from one file, at up to 80 bytes each. A graph of 100,000 nodes has about 3 million."""
+"""Fields read from one file. A graph of 100,000 nodes has about 3 million."""
+
+_LIST_BYTES = 1 << 16
+"""Up to this size of a message its places are in lists, beyond in arrays: a list takes 36 bytes for a
+place, an array 4, which is what counts where a large message is full of empty fields."""
 
 VARINT_BYTES = 10
 """The longest encoding of 64 bits, 7 at a time."""
@@ -97,7 +102,7 @@ class Varints:
 
     __slots__ = ("_data", "_values", "count")
 
-    def __init__(self, data: memoryview, values: list[int]) -> None:
+    def __init__(self, data: memoryview, values: Sequence[int]) -> None:
         self._data = data
         self._values = values
         self.count = len(values) or _count_varints(data)
@@ -148,7 +153,7 @@ class Message:
         parent: "Message | None",
         label: str,
         index: int | None,
-        spans: tuple[int, ...] | list[int],
+        spans: Sequence[int],
     ) -> None:
         self._document = document
         self._schema = schema
@@ -170,7 +175,7 @@ class Message:
         # What the fields hold are places in `raw`, which begins at `base` of the file.
         self.raw: bytes | memoryview = raw
         self.base: int = base
-        self._fields: dict[int, list[int]] = {}
+        self._fields: dict[int, MutableSequence[int]] = {}
         if self.depth > DEPTH_LIMIT:
             raise FormatError(f"{self.path}: messages nest deeper than {DEPTH_LIMIT}")
         self._scan(start, end)
@@ -203,6 +208,11 @@ class Message:
     def numbers(self) -> frozenset[int]:
         """Numbers of the schema's fields that are there, for messages that are one of many kinds."""
         return frozenset(tag >> 3 for tag in self._fields)
+
+    @property
+    def fields(self) -> frozenset[str]:
+        """Names of the schema's fields, whether they are there or not."""
+        return frozenset(self._schema.numbers)
 
     def count(self, name: str) -> int:
         """How many length-delimited values the field has."""
@@ -394,7 +404,7 @@ class Message:
         """A repeated `float` field, packed or not."""
         return tuple(np.frombuffer(self.fixed(name, 4), dtype="<f4").tolist())
 
-    def _spans(self, name: str) -> list[int]:
+    def _spans(self, name: str) -> MutableSequence[int]:
         """Start and end of each value of a length-delimited field, in turn."""
         return self._fields.get(self._schema.numbers[name] << 3 | LENGTH, [])
 
@@ -411,6 +421,8 @@ class Message:
         fields = self._fields
         wanted = self._schema.tags
         left = document.fields_left
+        is_large = end - position > _LIST_BYTES
+        place = "I" if document.data.nbytes < 1 << 32 else "Q"
         while position < end:
             left -= 1
             if left < 0:
@@ -426,7 +438,7 @@ class Message:
                     raise FormatError(
                         f"{self.path}: byte {self.base + begin} starts no field (number 0)"
                     )
-                values = []
+                values = array("Q" if tag & 7 == VARINT else place) if is_large else []
                 if tag in wanted:
                     fields[tag] = values
             wire = tag & 7
@@ -460,7 +472,7 @@ class Message:
                 if tag < 128 and position < end and data[position] == tag:
                     size = position - begin
                     more = min(_run(data, position, end, size), left)
-                    values += range(position + 1, position + more * size, size)
+                    values.extend(range(position + 1, position + more * size, size))
                     left -= more
                     position += more * size
             elif wire == GROUP:

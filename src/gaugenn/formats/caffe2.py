@@ -30,6 +30,7 @@ from gaugenn.graph import (
     Tensor,
     TensorData,
     TensorKind,
+    check_nodes,
 )
 
 _NET = Schema("NetDef", name=1, op=2, type=3, arg=6, external_input=7, external_output=8)
@@ -239,6 +240,7 @@ def _list(argument: Message, key: str) -> AttributeValue:
 
 
 def _model(net: Message, weights: dict[str, Tensor], companions: tuple[Content, ...]) -> Model:
+    check_nodes(net.count("op"))
     messages = list(net.messages("op", _OPERATOR))
     if not messages:
         raise FormatError("a Caffe2 net without operators")

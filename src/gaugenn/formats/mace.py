@@ -31,6 +31,7 @@ from gaugenn.graph import (
     Tensor,
     TensorData,
     TensorKind,
+    check_nodes,
 )
 
 _NETS = Schema("MultiNetDef", version=1, name=2, net=3)
@@ -169,6 +170,7 @@ class _Builder:
         self._start = net.integer("data_offset")
         self.lacking = False
         self._given = Attributes(dict(_arguments(net)))
+        check_nodes(net.count("op"))
         self._messages = list(net.messages("op", _OPERATOR))
         if not self._messages:
             raise net.error("a net without operators")

@@ -61,6 +61,7 @@ from gaugenn.graph import (
     Model,
     Node,
     Tensor,
+    check_nodes,
 )
 
 MODEL = Schema(
@@ -99,6 +100,10 @@ NODE = Schema("NodeProto", input=1, output=2, name=3, op_type=4, attribute=5, do
 GRAPH_LIMIT = 10_000
 """Graphs of one file, instances of functions included."""
 
+ITEM_LIMIT = 1 << 19
+"""Nodes, weights and values with a type of one file, a function's once for each of its instances. Real
+graphs have some ten thousand nodes."""
+
 NESTING_LIMIT = 40
 """Bodies inside bodies, and functions that call functions."""
 
@@ -114,6 +119,11 @@ _INPUT, _OUTPUT, _ATTRIBUTE = (NODE.numbers[name] for name in ("input", "output"
 _NAME, _KIND = NODE.numbers["name"], NODE.numbers["op_type"]
 _DOMAIN, _OVERLOAD = NODE.numbers["domain"], NODE.numbers["overload"]
 _VALUE_NAME, _VALUE_TYPE = _VALUE_INFO.numbers["name"], _VALUE_INFO.numbers["type"]
+
+_NO_ATTRIBUTES: Mapping[str, AttributeValue] = {}
+"""Shared by the many nodes that have none."""
+
+_ITEMS = frozenset({"node", "initializer", "sparse_initializer", "value_info", "input", "output"})
 
 Bindings = Mapping[str, AttributeValue]
 FunctionKey = tuple[str, str, str]
@@ -191,6 +201,7 @@ class _ModelBuilder:
         self._instances: dict[tuple[FunctionKey, str], int] = {}
         self._calls: list[FunctionKey] = []
         self._nesting = 0
+        self._items_left = ITEM_LIMIT
         for function in message.messages("functions", _FUNCTION):
             self._functions[_function_key(function)] = function
 
@@ -227,6 +238,9 @@ class _ModelBuilder:
     def _new_draft(self, message: Message, name: str, parent: int | None) -> int:
         if len(self._drafts) >= GRAPH_LIMIT:
             raise message.error(f"the file has more than {GRAPH_LIMIT} graphs")
+        self._items_left -= sum(message.count(field) for field in message.fields & _ITEMS)
+        if self._items_left < 0:
+            raise message.error(f"the file has more than {ITEM_LIMIT} nodes, weights and values")
         self._drafts.append(GraphDraft(name=name, parent=parent))
         return len(self._drafts) - 1
 
@@ -266,6 +280,7 @@ class _ModelBuilder:
         if self._nesting > NESTING_LIMIT:
             raise message.error(f"bodies and functions nest deeper than {NESTING_LIMIT}")
         draft = self._drafts[index]
+        check_nodes(message.count("node"))
         for position, fields in enumerate(message.short_messages("node")):
             read = partial(message.message_at, "node", NODE, position)
             parts = None if fields is None else self._plain_parts(fields, read, index, bindings)
@@ -361,7 +376,7 @@ class _ModelBuilder:
             source_operator=kind,
             inputs=inputs,
             outputs=outputs,
-            attributes=resolved,
+            attributes=resolved or _NO_ATTRIBUTES,
             domain=domain,
         )
 

@@ -35,6 +35,7 @@ from gaugenn.graph import (
     Shape,
     Tensor,
     TensorKind,
+    check_nodes,
 )
 
 GRAPH_LIMIT = 10_000
@@ -207,6 +208,7 @@ class _Builder:
     def model(self, kind: str, graphs: list[tuple[Message, Message | None]]) -> Model:
         """The model made of graphs, each with the message that describes it."""
         for graph, meta in graphs:
+            check_nodes(graph.count("node"))
             nodes = list(graph.messages("node", schema.NODE))
             signature = None if meta is None else _signature(meta)
             outputs = None if signature is None else _interface(signature, "outputs")
@@ -244,6 +246,7 @@ class _Builder:
             raise function.error(f"the file has more than {GRAPH_LIMIT} functions")
         returned = {e.text("key"): e.text("value") for e in function.messages("ret", schema.ENTRY)}
         results = [arg.text("name") for arg in signature.messages("output_arg", schema.ARG)]
+        check_nodes(function.count("node"))
         self._functions[name] = len(self._drafts)
         self._drafts.append(
             _Draft(

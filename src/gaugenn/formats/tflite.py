@@ -27,7 +27,16 @@ from gaugenn.formats._flatbuffers import Field, FlatBuffer, Table
 from gaugenn.formats._operator_call import OMITTED, Call, Translation
 from gaugenn.formats._tflite_schema import ModelField, OperatorField, SubgraphField
 from gaugenn.formats._tflite_tensors import TensorSource, mark_absent_weights
-from gaugenn.graph import AttributeValue, Graph, GraphReference, Layout, Model, Node, Tensor
+from gaugenn.graph import (
+    AttributeValue,
+    Graph,
+    GraphReference,
+    Layout,
+    Model,
+    Node,
+    Tensor,
+    check_nodes,
+)
 
 _RULES = _tflite_operators.RULES | _tflite_recurrent.RULES | _tflite_stablehlo.RULES
 
@@ -232,6 +241,7 @@ class _Reading:
         return _Code(name=f"BUILTIN_{code}", note="newer-operators")
 
     def _graph(self, table: Table) -> Graph:
+        check_nodes(len(table.tables(SubgraphField.OPERATORS)))
         tensors = self.source.tensors(table.tables(SubgraphField.TENSORS))
         nodes = tuple(
             self._node(operator, tensors) for operator in table.tables(SubgraphField.OPERATORS)

@@ -9,6 +9,9 @@ from collections.abc import Iterable, Sequence
 from gaugenn.records import Environment, JobRecord, Reading, Run
 
 IMPLIED = {
+    "model": ("input_sha256",),
+    "batch": ("input_sha256",),
+    "input_shapes": ("input_sha256",),
     "threads": ("observed_threads",),
     "precision": ("observed_precision",),
     "processor": ("observed_processor",),

@@ -195,6 +195,28 @@ def compare(
     )
 
 
+def compare_pair(
+    one: MeasuredExperiment, two: MeasuredExperiment, threshold: float = THRESHOLD
+) -> ModelComparison:
+    """Compares two experiments that a user chose; what their settings differ in is what is compared.
+
+    Two models are compared only where nothing else differs: of two networks in two libraries nobody
+    could say what the ratio is of.
+
+    Args:
+        one: what is compared against.
+        two: what is compared; its outcome is not corrected for other comparisons.
+        threshold: relative difference that matters.
+    """
+    jobs = one.record.job, two.record.job
+    compared = frozenset(name for name, read in SETTINGS.items() if read(jobs[0]) != read(jobs[1]))
+    row = _row(one, two, compared, force=False)
+    if "model" in compared and len(compared) > 1 and row.refused is None:
+        others = ", ".join(sorted(compared - {"model"}))
+        row = replace(row, difference=None, refused=f"another model, and another {others}")
+    return _judged([row], threshold, None)[0]
+
+
 def _selected(selection: Selection) -> dict[str, MeasuredExperiment]:
     """The experiments of a selection by their job's digest."""
     found = {

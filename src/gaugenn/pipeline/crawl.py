@@ -8,7 +8,7 @@ from itertools import count, islice
 from pathlib import Path
 
 from gaugenn import __version__, plugins
-from gaugenn.content import open_file
+from gaugenn.content import open_file, path_of
 from gaugenn.errors import GaugennError, StorageFullError, TransientError, UsageError
 from gaugenn.pipeline import Watcher
 from gaugenn.pipeline._failures import as_failure
@@ -352,7 +352,7 @@ def _result(study: Study, current: Crawl, stopped: str | None) -> CrawlResult:
         listed=len(there) + len(missing),
         fetched=len(there),
         failed=sum(_subject(current, reference) in known for reference in missing),
-        files=tuple(path for d in had if (path := Path(d.path)).is_file()),
+        files=tuple(path for d in had if (path := path_of(d.path)).is_file()),
         finished=current.finished_at is not None,
         stopped=stopped,
     )

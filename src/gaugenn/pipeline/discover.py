@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from gaugenn.content import open_file
+from gaugenn.content import open_file, path_text
 from gaugenn.errors import UsageError
 from gaugenn.records import Failure
 
@@ -153,7 +153,7 @@ def _look(path: Path, *, named: bool) -> FoundFile | Failure:
     if not stat.S_ISREG(status.st_mode):
         return Failure(
             stage="discover",
-            subject=str(path),
+            subject=path_text(path),
             error="UsageError",
             message=f"{path} is no regular file",
             transient=False,
@@ -166,7 +166,7 @@ def _look(path: Path, *, named: bool) -> FoundFile | Failure:
 def _failure(path: Path, error: OSError) -> Failure:
     return Failure(
         stage="discover",
-        subject=str(path),
+        subject=path_text(path),
         error=type(error).__name__,
         message=f"{path} cannot be read: {error.strerror}",
         transient=isinstance(error, PermissionError | FileNotFoundError),

@@ -3,8 +3,8 @@
 A machine announces its phones and boards to Ray as custom resources (`gaugenn devices --ray`), and Ray
 runs a device's share of the campaign where that is. There the models go into a study of its own for the
 time being, so that everything is as on one machine: locks, settings, recovery. Each batch of rows that
-it writes also goes into the shared store at once. A machine that dies takes only the launch with it that
-ran: Ray begins its share anew, there or where the device turns up, with what was shared so far.
+it writes also goes into the shared store at once. A machine that dies takes only the launch with it
+that ran: Ray begins its share anew, there or where the device turns up, with what was shared so far.
 """
 
 import tempfile

@@ -1,12 +1,14 @@
 """What a study measured, an experiment each: the job, the launches that count, where, and how good."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+
+import duckdb
 
 from gaugenn.analysis.verdict import Verdict, counted, verdicts
 from gaugenn.pipeline._selection import SETTINGS
 from gaugenn.records import Environment, Job, JobRecord, ModelRecord, Run, RunStatus, Timings
-from gaugenn.store import Study
+from gaugenn.store import Study, read_rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,18 +61,46 @@ def experiments(study: Study) -> list[MeasuredExperiment]:
     Raises:
         StoreError: a part of the study cannot be read.
     """
+    with study.connect() as connection:
+        return experiments_of(connection)
+
+
+def experiments_of(
+    connection: duckdb.DuckDBPyConnection, models: Collection[str] | None = None
+) -> list[MeasuredExperiment]:
+    """The same over a study's open connection.
+
+    Args:
+        connection: that `Study.connect` gave.
+        models: digests of the models whose experiments are wanted, and read; all where None. A
+            verdict looks at other experiments of the same model only.
+
+    Raises:
+        StoreError: rows that do not fit their record.
+    """
+    chosen = "true" if models is None else "list_contains(?, job.model_sha256)"
+    given: list[object] = [] if models is None else [list(models)]
     records: dict[str, JobRecord] = {}
-    for record in study.rows(JobRecord):
+    for record in read_rows(connection, JobRecord, chosen, given):
         known = records.get(record.job_sha256)
         if known is None or _asked(known) < _asked(record):
             records[record.job_sha256] = record
-    places = {place.environment_sha256: place for place in study.rows(Environment)}
-    models = study.rows(ModelRecord)
-    sizes = {model.model_sha256: model.size_bytes for model in models}
-    runs = counted(study.rows(Run))
+    places = {place.environment_sha256: place for place in read_rows(connection, Environment)}
+    described = read_rows(
+        connection,
+        ModelRecord,
+        "true" if models is None else "list_contains(?, model_sha256)",
+        given,
+    )
+    sizes = {model.model_sha256: model.size_bytes for model in described}
+    runs = counted(
+        read_rows(connection, Run, "list_contains(?, job_sha256)", [list(records)])
+        if models is not None
+        else read_rows(connection, Run)
+    )
     every = [run for made in runs.values() for run in made]
-    judged = verdicts(records.values(), every, places.values(), models)
-    names = _names(study)
+    judged = verdicts(records.values(), every, places.values(), described)
+    names = _names(connection)
     found = []
     for name, record in records.items():
         job = record.job
@@ -100,9 +130,8 @@ def _is_good(run: Run) -> bool:
     return run.status is RunStatus.OK and timings is not None and timings.latency_s is not None
 
 
-def _names(study: Study) -> dict[str, str]:
-    with study.connect() as connection:
-        rows: Sequence[tuple[str, str]] = connection.execute(
-            "SELECT model_sha256, name FROM model_names"
-        ).fetchall()
+def _names(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    rows: Sequence[tuple[str, str]] = connection.execute(
+        "SELECT model_sha256, name FROM model_names"
+    ).fetchall()
     return dict(rows)

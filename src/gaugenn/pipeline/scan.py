@@ -12,7 +12,7 @@ from gaugenn.apps.archive import appended_zip, is_zip
 from gaugenn.apps.files import FileOnDisk, Files
 from gaugenn.apps.scan import describe, describe_files
 from gaugenn.apps.walk import Member, Package
-from gaugenn.content import Content, open_file
+from gaugenn.content import Content, open_file, path_text
 from gaugenn.errors import (
     FormatError,
     LimitError,
@@ -152,12 +152,12 @@ class ScanTask:
     @property
     def subject(self) -> str:
         """What a failure is about."""
-        return str(self.found.path)
+        return path_text(self.found.path)
 
     @property
     def identity(self) -> str:
         """Path, size and time of change: what makes it the same file."""
-        return f"{self.found.path} {self.found.size_bytes} {self.found.modified_ns}"
+        return f"{self.subject} {self.found.size_bytes} {self.found.modified_ns}"
 
 
 def candidates(package: Package) -> Iterator[Candidate]:
@@ -223,7 +223,7 @@ def scan(
     study.write(f for f in failures if (f.stage, f.subject) not in known_failures)
 
     def is_known(found: FoundFile | FoundApp) -> bool:
-        return (str(found.path), found.size_bytes, found.modified_ns) in known_apps
+        return (path_text(found.path), found.size_bytes, found.modified_ns) in known_apps
 
     blobs = study.blobs if shared is None else shared.blobs
     todo = [

@@ -1,6 +1,6 @@
 """The battery's own gauge, read through the device: coarse, and only for long phases.
 
-Source: https://www.kernel.org/doc/html/latest/power/power_supply_class.html (microamperes,
+Source: https://docs.kernel.org/power/power_supply_class.html (microamperes,
     microvolts, microampere-hours)
 Source: https://developer.android.com/reference/android/os/BatteryManager (current into the battery is
     positive)

@@ -3,7 +3,9 @@
 The kernel shows, for each of two chips, a stamp and then lines `CH3(T=349894)[S2M_VDD_CPUCL2],
 30203502`: milliseconds since boot, the rail's name, and microwatt-seconds since boot.
 
-Source: https://source.android.com/docs/core/power/odpm
+Source: https://android.googlesource.com/platform/hardware/google/pixel/+/refs/heads/main/powerstats/
+    (IioEnergyMeterDataProvider: where the file lies, and its lines)
+Source: https://developer.android.com/reference/android/os/PowerMonitor (names of rails differ by device)
 Source: https://perfetto.dev/docs/data-sources/battery-counters (rails as counters of energy)
 """
 

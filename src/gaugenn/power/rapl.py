@@ -1,6 +1,6 @@
 """RAPL: counters of energy inside x86 processors, as Linux shows them.
 
-Source: https://www.kernel.org/doc/html/latest/power/powercap/powercap.html
+Source: https://docs.kernel.org/power/powercap/powercap.html
 """
 
 from collections.abc import Sequence

@@ -7,7 +7,7 @@ question it answers, its query, its chart or table and its caption. Adding a fil
 from gaugenn.report._connection import connect
 from gaugenn.report._contract import Figure, Section
 from gaugenn.report._export import ExportFormat, render_figure
-from gaugenn.report._page import figures, render, write, write_whole
+from gaugenn.report._page import figures, page_library, render, write, write_whole
 from gaugenn.report._snapshots import snapshot
 from gaugenn.report._summary import Summary, summary
 from gaugenn.report._text import visible
@@ -19,6 +19,7 @@ __all__ = [
     "Summary",
     "connect",
     "figures",
+    "page_library",
     "render",
     "render_figure",
     "snapshot",

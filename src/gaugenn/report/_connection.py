@@ -182,11 +182,17 @@ class _Derived:
 
 
 @contextmanager
-def connect(study: Study) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(
+    study: Study, settings: Mapping[str, str] | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """`Study.connect` with more relations, all keyed by `job_sha256`.
 
     `verdicts`, what special loads show (`sustained_launches`, `rate_launches`, `side_by_side`), and
     `energies`: a phase of a launch on a rail. Each is derived when a query first asks for it.
+
+    Args:
+        study: to read.
+        settings: see `Study.connect`.
     """
     source = _Source(study)
     relations: dict[str, tuple[Schema, Callable[[], Rows]]] = {
@@ -198,7 +204,7 @@ def connect(study: Study) -> Iterator[duckdb.DuckDBPyConnection]:
         "inference_energies": (_INFERENCES, source.inference_energies),
         "meter_checks": (_CHECKS, source.meter_checks),
     }
-    with study.connect() as connection:
+    with study.connect(settings) as connection:
         for name, (schema, derive) in relations.items():
             connection.register(name, _Derived(schema, derive))
         yield connection

@@ -80,16 +80,24 @@ class Frame:
         return int(self.rows.num_rows)
 
 
-def load(connection: duckdb.DuckDBPyConnection, query: str, limit: int | None) -> Frame:
+def load(
+    connection: duckdb.DuckDBPyConnection,
+    query: str,
+    limit: int | None,
+    parameters: Sequence[object] = (),
+) -> Frame:
     """Runs a query and takes its first rows in, or all, made fit to be shown."""
-    counted = connection.execute(f"SELECT count(*) FROM ({query})").fetchall()  # noqa: S608
-    some = "" if limit is None else f" LIMIT {limit}"
-    rows = connection.sql(f"SELECT * FROM ({query}){some}").to_arrow_table()  # noqa: S608
+    given, some = list(parameters), "" if limit is None else f" LIMIT {limit}"
+    rows = connection.sql(f"SELECT * FROM ({query}){some}", params=given).to_arrow_table()  # noqa: S608
+    total = rows.num_rows
+    if total == limit:
+        counted = connection.execute(f"SELECT count(*) FROM ({query})", given).fetchall()  # noqa: S608
+        total = int(counted[0][0])
     shown = {}
     for field in rows.schema:
         values: list[object] = rows.column(field.name).to_pylist()
         shown[field.name] = pa.array([_shown(value) for value in values], type=field.type)
-    return Frame(rows=pa.table(shown), total=int(counted[0][0]))
+    return Frame(rows=pa.table(shown), total=total)
 
 
 def _shown(value: object) -> object:

@@ -49,7 +49,7 @@
       ? Number(a.number) - Number(b.number)
       : a.text.localeCompare(b.text, undefined, { numeric: true });
 
-  document.querySelectorAll("thead th").forEach((heading) => {
+  document.querySelectorAll("table:not(.paged) thead th").forEach((heading) => {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = heading.textContent;

@@ -131,7 +131,7 @@ def render(study: Study, reference: bool = False) -> str:
     ]
     charts = {item.name: item.chart for _, item in items if item.chart is not None}
     themes = {"light": theme(dark=False), "dark": theme(dark=True)}
-    library, script, style = _library(), _resource("_page.js"), _resource("_page.css")
+    library, script, style = page_library(), _resource("_page.js"), _resource("_page.css")
     return _template().render(
         name=study_name(study),
         version=__version__,
@@ -174,7 +174,7 @@ def _item(
 
 
 @cache
-def _library() -> str:
+def page_library() -> str:
     """Vega, Vega-Lite and Vega-Embed as one script, from the vl-convert package; about 0.9 MB."""
     bundle = vl_convert.javascript_bundle("globalThis.vegaEmbed = vegaEmbed;")
     return f"(() => {{{bundle}\n}})();".replace("</script", "<\\/script")
@@ -195,9 +195,13 @@ def _source(text: str) -> str:
 
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
-        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=jinja2.FunctionLoader(_resource),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return environment.from_string(_resource("_page.html.j2"))
+    return environment.get_template("_page.html.j2")
 
 
 def _resource(name: str) -> str:

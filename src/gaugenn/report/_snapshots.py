@@ -38,7 +38,7 @@ IN_SNAPSHOTS = f"""
 """  # noqa: S608
 """What each snapshot of a study holds. Listed apps without a scanned package have no `app_sha256`."""
 
-_IN_STUDY = f"""
+_SCANNED = f"""
     SELECT coalesce(a.package, regexp_extract(a.path, '[^/]*$')) AS app,
            coalesce(l.title, a.label) AS title, l.category, app_sha256, a.version_code,
            a.version_name, i.member, i.model_sha256, i.format, m.architecture_sha256,
@@ -52,13 +52,24 @@ _IN_STUDY = f"""
     {_MODELS}
 """  # noqa: S608
 
+_IN_STUDY = f"""
+    WITH scanned AS ({_SCANNED})
+    SELECT {COLUMNS} FROM scanned
+    UNION ALL
+    SELECT {COLUMNS} FROM ({IN_SNAPSHOTS})
+    WHERE app_sha256 IS NULL AND app NOT IN (SELECT app FROM scanned) AND snapshot IN (
+        SELECT max_by(snapshot, started_at) FROM crawls GROUP BY source, address)
+"""  # noqa: S608
+"""The packages, and what a store lists in its newest snapshot and of which there is no package."""
+
 
 def snapshot(study: Study, name: str | None = None) -> Snapshot:
     """A state of the world.
 
     Args:
         study: to read.
-        name: of a crawl snapshot in it; None for all packages that the study holds.
+        name: of a crawl snapshot in it; None for all packages that the study holds, and
+            what stores list of which it holds none.
 
     Raises:
         UsageError: no such snapshot; the message lists those there are.

@@ -1,7 +1,7 @@
 """Tables: columns of cells, each made by the function that knows how to show its kind of value."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gaugenn.report import _text
 
@@ -20,12 +20,14 @@ class Cell:
         more: what can be opened below it: the full name, the full digest, the list.
         sort: what the column is sorted by; the text where it is None.
         missing: there is no value; sorted last.
+        link: address of the page about it, on a site that has one.
     """
 
     text: str
     more: tuple[str, ...] = ()
     sort: float | None = None
     missing: bool = False
+    link: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +81,15 @@ def digests(title: str, values: Sequence[str | None]) -> Column:
         for value in values
     ]
     return Column(title=title, cells=tuple(cells), style="code")
+
+
+def links(column: Column, addresses: Sequence[str | None]) -> Column:
+    """The same cells as links; nothing opens below them, since the address says the whole."""
+    cells = [
+        cell if address is None else replace(cell, link=address, more=())
+        for cell, address in zip(column.cells, addresses, strict=True)
+    ]
+    return replace(column, cells=tuple(cells))
 
 
 def lists(title: str, values: Sequence[Sequence[str]], shown: int = 3) -> Column:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from gaugenn.content import path_of, path_text
 from gaugenn.errors import SourceError, UsageError
 from gaugenn.records import AppRef
 from gaugenn.sources import _metadata
@@ -46,9 +47,10 @@ class FolderSource(AppSource):
                 fields = next(
                     (stated[key] for key in (relative, name, path.stem) if key in stated), {}
                 )
+                text = path_text(relative)
                 ref = self._listed(
-                    reference=relative,
-                    location=relative,
+                    reference=text,
+                    location=text,
                     size_bytes=path.stat().st_size,
                     **fields,
                 )
@@ -59,7 +61,7 @@ class FolderSource(AppSource):
 
     def fetch(self, ref: AppRef, into: Path) -> Path:  # noqa: ARG002
         """Where the file lies."""
-        path = Path(self.address) / ref.location
+        path = path_of(str(Path(self.address) / ref.location))
         if not path.is_file():
             raise SourceError(f"{path} is not there any more")
         return path

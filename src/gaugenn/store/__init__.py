@@ -14,7 +14,7 @@ from gaugenn.store._blobs import Blobs
 from gaugenn.store._buffer import Buffer
 from gaugenn.store._schema import SCHEMA_VERSION, TABLES, Record, table_name
 from gaugenn.store._shared import SharedBlobs, SharedStore
-from gaugenn.store._study import Study
+from gaugenn.store._study import Study, read_rows
 from gaugenn.store._traces import put_trace, read_trace
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "SharedStore",
     "Study",
     "put_trace",
+    "read_rows",
     "read_trace",
     "table_name",
 ]

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 import pyarrow as pa
 
+from gaugenn.content import path_text
 from gaugenn.errors import StoreError
 from gaugenn.records import (
     App,
@@ -150,7 +151,7 @@ def _columns(row: Record) -> dict[str, object]:
 
 def _plain(value: object) -> object:
     if isinstance(value, str):
-        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+        return value if value.isascii() else path_text(value)
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     if is_dataclass(value) and not isinstance(value, type):

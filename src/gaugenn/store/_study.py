@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, TypeVar
@@ -117,9 +117,16 @@ class Study:
         """Holds the study for one command and finishes what an interrupted one left.
 
         Raises:
-            UsageError: another process of this machine holds it.
+            UsageError: another process of this machine holds it, or it may not be written.
+            StoreError: it cannot be written.
         """
-        with (self.path / ".lock").open("a") as lock:
+        try:
+            held = (self.path / ".lock").open("a")
+        except PermissionError as error:
+            raise UsageError(f"{self.path} cannot be written: {error.strerror}") from error
+        except OSError as error:
+            raise _storage(error, self.path) from error
+        with held as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -230,16 +237,21 @@ class Study:
             raise StoreError(f"{self.path} cannot be read: {error}") from error
 
     @contextlib.contextmanager
-    def connect(self) -> Iterator[duckdb.DuckDBPyConnection]:
+    def connect(
+        self, settings: Mapping[str, str] | None = None
+    ) -> Iterator[duckdb.DuckDBPyConnection]:
         """An in-memory DuckDB connection with a view for every table and derived view.
 
         The views read the parts that exist now. Statements reach no file outside the tables.
+
+        Args:
+            settings: of DuckDB, such as its `memory_limit` and `threads`; its own where None.
 
         Raises:
             StoreError: a part that was damaged, or anything else that DuckDB cannot do.
         """
         try:
-            with duckdb.connect() as connection:
+            with duckdb.connect(config=dict(settings or {})) as connection:
                 self._add_views(connection)
                 self._shut_in(connection)
                 yield connection
@@ -264,6 +276,10 @@ class Study:
         folder = str(self.path.resolve()).replace("'", "''")
         connection.execute(f"SET allowed_directories = ['{folder}/tables/']")
         connection.execute("SET enable_external_access = false")
+        with contextlib.suppress(duckdb.InvalidInputException):  # in a notebook without widgets
+            connection.execute(
+                "SET enable_progress_bar = false"
+            )  # else it is in a command's output
         connection.execute("SET lock_configuration = true")
 
     def _add_views(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -292,17 +308,16 @@ class Study:
         Raises:
             StoreError: rows that do not fit the record, as from a study that was tampered with.
         """
-        table = table_name(record)
         with self.connect() as connection:
-            cursor = connection.execute(f'SELECT * FROM "{table}"')
-            names = [column[0] for column in cursor.description or ()]
-            found = cursor.fetchall()
-        try:
-            return [from_plain(record, dict(zip(names, row, strict=True)), table) for row in found]
-        except FormatError as error:
-            raise StoreError(f"{self.path}: {error}") from error
+            return read_rows(connection, record)
 
-    def parts(self, record: type[Record]) -> Iterator[pa.Table]:
+    def parts(self) -> tuple[str, ...]:
+        """Names of all parts: what `connect` reads now. Another answer means other rows."""
+        return tuple(
+            f"{table}/{part.name}" for table in TABLES.values() for part in self._parts(table)
+        )
+
+    def written(self, record: type[Record]) -> Iterator[pa.Table]:
         """All rows of a table that were ever written, one part file at a time, in their order.
 
         Raises:
@@ -352,6 +367,35 @@ class Study:
         shutil.rmtree(batch, ignore_errors=True)
 
 
+def read_rows(
+    connection: duckdb.DuckDBPyConnection,
+    record: type[R],
+    condition: str = "true",
+    parameters: Sequence[object] = (),
+) -> list[R]:
+    """Rows of a table (or of the view of its name) as records.
+
+    Args:
+        connection: that `Study.connect` gave.
+        record: the kind of row.
+        condition: SQL over the table's columns; never text of a user.
+        parameters: values for its question marks.
+
+    Raises:
+        StoreError: rows that do not fit the record, as from a study that was tampered with.
+    """
+    table = table_name(record)
+    cursor = connection.execute(f'SELECT * FROM "{table}" WHERE {condition}', list(parameters))
+    names = [column[0] for column in cursor.description or ()]
+    try:
+        return [
+            from_plain(record, dict(zip(names, row, strict=True)), table)
+            for row in cursor.fetchall()
+        ]
+    except FormatError as error:
+        raise StoreError(f"table {table} cannot be read: {error}") from error
+
+
 def _small_neighbours(parts: list[Path]) -> Iterator[list[Path]]:
     """Runs of two parts or more, next to each other, that make one part of at most `PART_BYTES`."""
     run: list[Path] = []
@@ -388,4 +432,4 @@ def _storage(error: OSError, path: Path) -> StorageFullError | StoreError:
         return StorageFullError(
             f"no room left in {path}: free some space and run the same command again"
         )
-    return StoreError(f"{path} cannot be written: {error}")
+    return StoreError(f"{path} cannot be written: {error.strerror or error}")

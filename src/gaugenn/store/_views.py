@@ -14,6 +14,8 @@ VIEWS: dict[str, str] = {
     "failures": """
         SELECT DISTINCT ON (stage, subject) * FROM all_failures
         WHERE NOT (stage = 'scan' AND transient AND subject IN (SELECT path FROM apps))
+          AND NOT (stage = 'discover' AND transient AND EXISTS (
+                   SELECT 1 FROM apps WHERE path = subject OR starts_with(path, subject || '/')))
           AND NOT (stage = 'analyse' AND transient
                    AND subject IN (SELECT model_sha256 FROM models))
           AND NOT (stage = 'import'
