@@ -56,6 +56,7 @@ def doctor() -> tuple[Check, ...]:
             _ray(),
             _yaml(),
             _explorer(),
+            _predict(),
             *_programs(),
         ),
     )
@@ -214,6 +215,15 @@ def _explorer() -> Check:
         name="explorer",
         found=f"{', '.join(missing)} not installed: gaugenn serve cannot show studies",
         remedy="pip install 'gaugenn[explorer]'",
+    )
+
+
+def _predict() -> Check:
+    if importlib.util.find_spec("sklearn") is not None:
+        return Check(ok=True, name="scikit-learn", found="latencies can be predicted")
+    lacking = "not installed: latencies cannot be predicted"
+    return Check(
+        ok=False, name="scikit-learn", found=lacking, remedy="pip install 'gaugenn[predict]'"
     )
 
 

@@ -124,6 +124,6 @@ def test_a_dark_screen_is_off(tmp_path: Path) -> None:
 
 def test_every_file_that_is_read_belongs_to_a_key_of_its_scope(tmp_path: Path) -> None:
     write(tmp_path, PHONE)
-    for scope in Scope:
+    for scope in (Scope.DEVICE, Scope.LAUNCH):
         found = list(_linux.readings(_linux.collect(tmp_path, scope)))
         assert {KEYS[reading.key].scope for reading in found} == {scope}

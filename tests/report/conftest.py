@@ -10,6 +10,7 @@ from gaugenn.store import Study
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import planted_bench
 import planted_census
 import synthetic
 
@@ -20,8 +21,18 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture(scope="session")
+def bench_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return planted_bench.study(tmp_path_factory.mktemp("study") / "bench")
+
+
+@pytest.fixture(scope="session")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Study:
     return Study.create(tmp_path_factory.mktemp("study") / "empty")
+
+
+@pytest.fixture(scope="session")
+def bench_page(bench_study: Study) -> Path:
+    return report.write(bench_study, bench_study.path / "report.html")
 
 
 @pytest.fixture(scope="session")

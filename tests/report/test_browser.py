@@ -16,10 +16,10 @@ from selenium.webdriver.common.keys import Keys
 from tests.chromium import MARKS, NARROW, PATIENCE_S, WIDE, chromium, look
 
 from gaugenn import report
+from gaugenn.report._frame import load
 from gaugenn.store import Study
 
 pytestmark = MARKS
-
 DRAWN = (
     "return Object.fromEntries([...document.querySelectorAll('.chart')].map(c => [c.id,"
     " [...c.querySelectorAll('g[class*=role-mark] path, g[class*=role-mark] line')]"
@@ -74,27 +74,45 @@ def colours(png: bytes) -> set[bytes]:
 
 
 def charts_with_data(study: Study) -> set[str]:
-    """Charts of the figures that have rows in a study; the others say in words what to do."""
+    """Charts of the figures that have something to draw; the others say in words what to do."""
+    drawn = set()
     with report.connect(study) as connection:
-        return {
-            f"chart-{name}"
-            for name, figure in report.figures().items()
-            if type(figure).chart is not report.Figure.chart
-            and connection.execute(figure.query).fetchone() is not None
-        }
+        for name, figure in report.figures().items():
+            frame = load(connection, figure.query, figure.limit)
+            frame = figure.derive(frame) if frame.total else frame
+            if frame.total and figure.chart(frame) is not None:
+                drawn.add(f"chart-{name}")
+    return drawn
+
+
+def test_the_planted_studies_have_data_for_every_chart(study: Study, bench_study: Study) -> None:
+    drawn = charts_with_data(study) | charts_with_data(bench_study)
+    assert drawn == {
+        f"chart-{name}"
+        for name, figure in report.figures().items()
+        if type(figure).chart is not report.Figure.chart
+    }
 
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("planted", ["study", "bench_study"])
 def test_every_chart_draws_its_marks_and_nothing_is_loaded_or_reported(
-    browser: webdriver.Chrome, page: Path, study: Study, width: int, scheme: str
+    browser: webdriver.Chrome,
+    request: pytest.FixtureRequest,
+    planted: str,
+    width: int,
+    scheme: str,
 ) -> None:
+    study = request.getfixturevalue(planted)
+    page = request.getfixturevalue({"study": "page", "bench_study": "bench_page"}[planted])
     show(browser, page, width, scheme)
     marks = browser.execute_script(DRAWN)
     assert set(marks) == charts_with_data(study)
     assert len(marks) >= 16
     assert all(number > 0 for number in marks.values()), marks
-    assert marks["chart-latency"] >= 2 * len(synthetic.LATENCIES_MS) - 1
+    if planted == "study":
+        assert marks["chart-latency"] >= 2 * len(synthetic.LATENCIES_MS) - 1
     assert browser.get_log("browser") == []
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     requests = {
@@ -123,10 +141,11 @@ def test_every_chart_of_a_census_draws_its_marks(
     assert cut == [], "no row's name is cut"
 
 
+@pytest.mark.parametrize("planted", ["page", "bench_page"])
 def test_the_page_does_not_run_over_the_side_of_a_phone(
-    browser: webdriver.Chrome, page: Path
+    browser: webdriver.Chrome, request: pytest.FixtureRequest, planted: str
 ) -> None:
-    show(browser, page, NARROW)
+    show(browser, request.getfixturevalue(planted), NARROW)
     widths = browser.execute_script(
         "return [document.documentElement.scrollWidth, window.innerWidth]"
     )

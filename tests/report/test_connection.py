@@ -21,7 +21,7 @@ def test_nothing_is_derived_before_a_query_reads_it(
     monkeypatch.setattr(Study, "rows", noted)
     with report.connect(study) as connection:
         connection.execute("SELECT count(*) FROM models").fetchall()
-        connection.execute("SELECT * FROM energies LIMIT 0").description
+        connection.execute("DESCRIBE SELECT * FROM energies").fetchall()
         assert read == []
         for _ in range(2):
             found = connection.execute("SELECT count(*) FROM verdicts").fetchone()

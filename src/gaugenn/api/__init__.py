@@ -11,7 +11,7 @@
 
 from gaugenn.analysis.comparison import THRESHOLD as COMPARISON_THRESHOLD
 from gaugenn.analysis.loads import RateLaunch, SideBySide, SustainedLaunch
-from gaugenn.analysis.scenarios import Battery
+from gaugenn.analysis.scenarios import DEFAULT_BATTERY, Battery
 from gaugenn.analysis.snapshots import SnapshotDiff
 from gaugenn.api._compare import compare
 from gaugenn.api._diff import diff
@@ -25,12 +25,22 @@ from gaugenn.api._engines import (
     engines_remove,
 )
 from gaugenn.api._explorer import EXPLORER_ADDRESS, EXPLORER_PORT, serve
-from gaugenn.api._export import citation, dataset_card, export, exports, frame, perfetto, publish
+from gaugenn.api._export import (
+    citation,
+    dataset_card,
+    export,
+    exports,
+    frame,
+    perfetto,
+    publish,
+)
 from gaugenn.api._import import import_forms, import_logs
+from gaugenn.api._labels import device_labels, label_device
 from gaugenn.api._libraries import History, Release, history, oracle, profile
 from gaugenn.api._notebook import Figure, Study
-from gaugenn.api._report import figures, query, report, report_figure, write_csv
-from gaugenn.api._scenarios import DEFAULT_BATTERY, scenarios
+from gaugenn.api._predict import predict
+from gaugenn.api._report import figures, query, recommend, report, report_figure, write_csv
+from gaugenn.api._scenarios import scenarios
 from gaugenn.api._sources import SourceInfo, crawl, sources_list
 from gaugenn.api._study import (
     StudyResult,
@@ -64,6 +74,7 @@ from gaugenn.pipeline.crawl import CrawlResult, CrawlSettings
 from gaugenn.pipeline.foresee import Forecast
 from gaugenn.pipeline.import_logs import ImportedLog
 from gaugenn.pipeline.inspect import Inspection, inspect
+from gaugenn.pipeline.predict import Predictions
 from gaugenn.pipeline.scenarios import ScenarioRow
 from gaugenn.pipeline.zoo import Built
 from gaugenn.records import InputShape
@@ -93,6 +104,7 @@ __all__ = [
     "InputShape",
     "Inspection",
     "ModelComparison",
+    "Predictions",
     "RateLaunch",
     "Release",
     "ScenarioRow",
@@ -108,6 +120,7 @@ __all__ = [
     "compare",
     "crawl",
     "dataset_card",
+    "device_labels",
     "device_release",
     "device_resources",
     "devices_list",
@@ -128,13 +141,16 @@ __all__ = [
     "import_forms",
     "import_logs",
     "inspect",
+    "label_device",
     "oracle",
     "perfetto",
+    "predict",
     "profile",
     "publish",
     "query",
     "rate_launches",
     "read_plan",
+    "recommend",
     "report",
     "report_figure",
     "scan",

@@ -59,6 +59,50 @@ def _written(text: str, to: PathLike | None) -> str:
     return text
 
 
+def perfetto(folder: PathLike, to: PathLike, *, job: str = "", launch: int | None = None) -> int:
+    """Launches as a Perfetto trace: phases, inferences, what the sampler read, and power.
+
+    Args:
+        folder: the study.
+        to: the file that is written.
+        job: start of the digest of the only job that is wanted.
+        launch: the only number of launches that is wanted.
+
+    Returns:
+        How many launches are in it.
+
+    Raises:
+        UsageError: there is no such launch, or none that tells when it ran.
+        StoreError: the folder is no study.
+        StorageFullError: no room for the file.
+    """
+    from gaugenn import report as reporting
+    from gaugenn.interchange._perfetto import perfetto_trace
+
+    study = Study(Path(folder))
+    runs = [
+        run
+        for run in study.rows(Run)
+        if run.job_sha256.startswith(job)
+        and launch in (None, run.launch)
+        and run.status is RunStatus.OK
+        and run.timings is not None
+        and run.timings.clock_boottime_s is not None
+    ]
+    if not runs:
+        raise UsageError(f"{study.path} holds no such launch that ended well and tells when it ran")
+    packets = perfetto_trace(
+        study.rows(JobRecord),
+        runs,
+        model_names(study),
+        study.rows(DeviceSample),
+        study.rows(TraceRecord),
+        partial(read_trace, study.blobs),
+    )
+    reporting.write_whole(Path(to), b"".join(packets))
+    return len(runs)
+
+
 def dataset_card(
     folder: PathLike,
     to: PathLike | None = None,
@@ -147,50 +191,6 @@ def publish(
 
     about = publication.Publication(title=title, authors=tuple(authors), licence=licence)
     return publication.publish(Study(Path(folder)), Path(to), about, with_models=with_models)
-
-
-def perfetto(folder: PathLike, to: PathLike, *, job: str = "", launch: int | None = None) -> int:
-    """Launches as a Perfetto trace: phases, inferences, what the sampler read, and power.
-
-    Args:
-        folder: the study.
-        to: the file that is written.
-        job: start of the digest of the only job that is wanted.
-        launch: the only number of launches that is wanted.
-
-    Returns:
-        How many launches are in it.
-
-    Raises:
-        UsageError: there is no such launch, or none that tells when it ran.
-        StoreError: the folder is no study.
-        StorageFullError: no room for the file.
-    """
-    from gaugenn import report as reporting
-    from gaugenn.interchange._perfetto import perfetto_trace
-
-    study = Study(Path(folder))
-    runs = [
-        run
-        for run in study.rows(Run)
-        if run.job_sha256.startswith(job)
-        and launch in (None, run.launch)
-        and run.status is RunStatus.OK
-        and run.timings is not None
-        and run.timings.clock_boottime_s is not None
-    ]
-    if not runs:
-        raise UsageError(f"{study.path} holds no such launch that ended well and tells when it ran")
-    packets = perfetto_trace(
-        study.rows(JobRecord),
-        runs,
-        model_names(study),
-        study.rows(DeviceSample),
-        study.rows(TraceRecord),
-        partial(read_trace, study.blobs),
-    )
-    reporting.write_whole(Path(to), b"".join(packets))
-    return len(runs)
 
 
 @overload

@@ -1,6 +1,7 @@
 """What is read out of a study: `report`, `figures`, `report_figure`, `query`."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -74,6 +75,51 @@ def report_figure(
     drawn = reporting.render_figure(opened, name, known)
     path = Path(to) if to else opened.path / f"{name}.{known.suffix}"
     return reporting.write_whole(path, drawn)
+
+
+def recommend(
+    folder: PathLike, models: Sequence[str] = (), *, device: str | None = None
+) -> list[dict[str, object]]:
+    """What to run each model with, and what another way gives up; only from valid experiments.
+
+    Args:
+        folder: the study.
+        models: reference models, names of files or beginnings of digests; all by default.
+        device: only there.
+
+    Returns:
+        One row a model, device and way to run it, the fastest of each model and device first;
+        columns are
+        those of the figure `recommendation`, and `speed_given_up` is its text.
+
+    Raises:
+        UsageError: no valid experiment on such a model or device.
+        StoreError: the folder is no study.
+    """
+    from gaugenn import report as reporting
+
+    rows = reporting.figure_rows(Study(Path(folder)), "recommendation")
+    chosen = [
+        row
+        for row in rows
+        if (device is None or row["device"] == device)
+        and (not models or any(_names(text, row) for text in models))
+    ]
+    absent = [text for text in models if not any(_names(text, row) for row in rows)]
+    if absent or not chosen:
+        what = ", ".join(absent) or (f"on {device}" if device else "in this study")
+        known = ", ".join(dict.fromkeys(str(row["model"]) for row in rows)) or "none"
+        raise UsageError(
+            f"no valid experiment: {what}; there are those on: {known}; "
+            "the report says of each experiment why it is not valid"
+        )
+    return chosen
+
+
+def _names(text: str, row: dict[str, object]) -> bool:
+    """Whether a user means a row's model."""
+    digest, model = str(row["model_sha256"]), str(row["model"])
+    return text in {model, row["file"]} or (len(text) >= 4 and digest.startswith(text))
 
 
 def query(folder: PathLike, sql: str) -> pa.Table:

@@ -3,14 +3,11 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from gaugenn.analysis.scenarios import Battery
+from gaugenn.analysis.scenarios import DEFAULT_BATTERY, Battery
 from gaugenn.analysis.scenarios import scenarios as known_scenarios
 from gaugenn.api._study import PathLike
 from gaugenn.pipeline.scenarios import ScenarioRow, scenario_rows
 from gaugenn.store import Study
-
-DEFAULT_BATTERY = Battery(capacity_mah=4000, volts=3.85)
-"""The capacity that the published scenarios are told for, and a usual nominal voltage of a cell."""
 
 
 def scenarios(

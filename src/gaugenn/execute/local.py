@@ -161,5 +161,6 @@ def serve(handle: int) -> None:
                 pipe.send_bytes(pickle.dumps(answer))
             except BrokenPipeError:
                 return
-            if not gc.get_freeze_count():  # what the first item loaded stays, and need not be looked at
+            # What the first item loaded stays, and need not be looked at.
+            if not gc.get_freeze_count():
                 gc.freeze()

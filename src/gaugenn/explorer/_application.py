@@ -1,9 +1,10 @@
 """The site: every page of this folder behind the guard, and what is said when something is wrong."""
 
 from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +19,14 @@ from gaugenn.explorer._rendering import MenuItem, Templates
 from gaugenn.report._summary import study_name
 from gaugenn.report._text import visible
 from gaugenn.store import Study
+
+
+def _warm(database: Database) -> None:
+    """Does before the first page what it would wait for; a study that cannot be read says so there."""
+    import scipy.stats  # noqa: F401 - what compares experiments needs it, and it takes a second
+
+    with suppress(GaugennError), database.read() as reader:
+        reader.summary()
 
 
 def application(study: Study, names: Collection[str] = (), literal: bool = False) -> Guard:
@@ -44,6 +53,7 @@ def application(study: Study, names: Collection[str] = (), literal: bool = False
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
+        await run_in_threadpool(_warm, database)
         yield
         for pages in made:
             pages.close()

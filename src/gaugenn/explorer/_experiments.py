@@ -9,7 +9,7 @@ from gaugenn.report._frame import Frame
 from gaugenn.report._results import milliseconds_column, with_estimate
 from gaugenn.report._table import Column, Table, digests, links, marks, names, numbers
 
-MOST = 200
+MOST = 100
 """Experiments that a page of something else shows."""
 
 SORT_KEYS = ("model", "setting", "latency_s", "launches_ok", "validity", None, "device", None)

@@ -122,7 +122,9 @@ def _experiments_of(reader: Reader, jobs: list[str]) -> tuple[Table | None, Tabl
         "experiments",
     )
     models = sorted(set(frame.labels("model_sha256")))
-    measured = {e.record.job_sha256: e for e in experiments_of(reader.connection, models)}
+    called = dict(zip(frame.labels("model_sha256"), frame.labels("model"), strict=True))
+    found = experiments_of(reader.connection, models, called)
+    measured = {experiment.record.job_sha256: experiment for experiment in found}
     known = [measured[job] for job in jobs if job in measured]
     rows = [compare_pair(known[0], other) for other in known[1:]] if known else []
     return _experiments.table(frame), _ratios(rows) if rows else None

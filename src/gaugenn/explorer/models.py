@@ -20,6 +20,8 @@ from gaugenn.report._table import Column, Table, digests, links, lists, names, n
 
 _MOST = 200
 """Rows of a table about one model."""
+_LAYERS = 100
+"""Nodes in the table of layers."""
 _DRAWN = 2_000
 """Nodes that the chart of layers draws."""
 
@@ -101,7 +103,7 @@ class Models(Pages):
                 tensors=_tensors(reader, digest),
                 layers=_layers(layers),
                 layers_total=layers.total,
-                layers_shown=min(layers.total, _MOST),
+                layers_shown=min(layers.total, _LAYERS),
                 layers_drawn=min(layers.total, _DRAWN),
                 charts={} if not layers.total else _charts(layers),
                 lineage=_lineage(reader, digest),
@@ -211,7 +213,7 @@ def _tensors(reader: Reader, digest: str) -> Table | None:
 def _layers(layers: Frame) -> Table | None:
     if not layers.total:
         return None
-    frame = layers.first(_MOST)
+    frame = layers.first(_LAYERS)
     shapes: list[list[object] | None] = frame.rows.column("output_shape").to_pylist()
     return Table(
         columns=(

@@ -1,6 +1,6 @@
 """What a study measured, an experiment each: the job, the launches that count, where, and how good."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -66,7 +66,9 @@ def experiments(study: Study) -> list[MeasuredExperiment]:
 
 
 def experiments_of(
-    connection: duckdb.DuckDBPyConnection, models: Collection[str] | None = None
+    connection: duckdb.DuckDBPyConnection,
+    models: Collection[str] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> list[MeasuredExperiment]:
     """The same over a study's open connection.
 
@@ -74,6 +76,7 @@ def experiments_of(
         connection: that `Study.connect` gave.
         models: digests of the models whose experiments are wanted, and read; all where None. A
             verdict looks at other experiments of the same model only.
+        names: of models by digest, where the caller knows them; looked up where None.
 
     Raises:
         StoreError: rows that do not fit their record.
@@ -100,7 +103,7 @@ def experiments_of(
     )
     every = [run for made in runs.values() for run in made]
     judged = verdicts(records.values(), every, places.values(), described)
-    names = _names(connection)
+    names = _names(connection) if names is None else names
     found = []
     for name, record in records.items():
         job = record.job

@@ -5,19 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from gaugenn.analysis.energy import Quantity
 from gaugenn.analysis.energy_results import inference_j
 from gaugenn.analysis.launch_energy import PhaseEnergy, phase_energies
-from gaugenn.analysis.scenarios import (
-    Battery,
-    Discharge,
-    Scenario,
-    discharge,
-    sound_length_s,
-)
-from gaugenn.analysis.statistics import estimate
+from gaugenn.analysis.scenarios import Battery, Discharge, Scenario, discharge, over_launches
+from gaugenn.analysis.scenarios import input_length_s as input_length
 from gaugenn.pipeline.request import model_names
-from gaugenn.records import Modality, ModelRecord, Run, TraceRecord
+from gaugenn.records import ModelRecord, Run, TraceRecord
 from gaugenn.store import Study, read_trace
 
 
@@ -77,8 +70,12 @@ def scenario_rows(
     rows = []
     for job, model, engine, device, batch, medians_s in results:
         record = models.get(model)
-        latency_s = _quantity([value / batch for value in medians_s])
-        length_s = None if record is None else _length_s(record, input_length_s)
+        latency_s = over_launches([value / batch for value in medians_s])
+        length_s = (
+            None
+            if record is None
+            else input_length(record.modality, [t.shape for t in record.inputs], input_length_s)
+        )
         for scenario in known:
             if record is None or not (every or record.task in scenario.tasks):
                 continue
@@ -103,19 +100,3 @@ def scenario_rows(
                     )
                 )
     return rows
-
-
-def _quantity(values: Sequence[float]) -> Quantity:
-    found = estimate(values)
-    return Quantity(value=found.value, low=found.low, high=found.high)
-
-
-def _length_s(record: ModelRecord, asked_s: float | None) -> float | None:
-    if asked_s is not None or record.modality is not Modality.AUDIO:
-        return asked_s
-    for tensor in record.inputs:
-        if tensor.shape is not None and all(size.isdecimal() for size in tensor.shape):
-            found = sound_length_s([int(size) for size in tensor.shape])
-            if found is not None:
-                return found
-    return None

@@ -5,7 +5,7 @@ The kernel shows, for each of two chips, a stamp and then lines `CH3(T=349894)[S
 
 Source: https://android.googlesource.com/platform/hardware/google/pixel/+/refs/heads/main/powerstats/
     (IioEnergyMeterDataProvider: where the file lies, and its lines)
-Source: https://developer.android.com/reference/android/os/PowerMonitor (names of rails differ by device)
+Source: https://developer.android.com/reference/android/os/PowerMonitor (names differ by device)
 Source: https://perfetto.dev/docs/data-sources/battery-counters (rails as counters of energy)
 """
 

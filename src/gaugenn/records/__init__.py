@@ -41,7 +41,7 @@ from gaugenn.records._census import (
     Split,
 )
 from gaugenn.records._energy import Clock, Trace, TraceRecord, Window
-from gaugenn.records._environment import Environment, Reading
+from gaugenn.records._environment import DeviceLabel, Environment, Reading
 from gaugenn.records._models import (
     ElementShare,
     LayerClass,
@@ -58,6 +58,7 @@ from gaugenn.records._plain import (
     model_digest,
     version_key,
 )
+from gaugenn.records._prediction import PredictedLatency
 from gaugenn.records._profile import (
     EngineOffers,
     Offer,
@@ -79,6 +80,7 @@ __all__ = [
     "BuiltFile",
     "Clock",
     "Crawl",
+    "DeviceLabel",
     "DeviceSample",
     "Download",
     "ElementShare",
@@ -108,6 +110,7 @@ __all__ = [
     "PageCache",
     "PhaseStamp",
     "Precision",
+    "PredictedLatency",
     "Processor",
     "Profile",
     "ProfileMethod",

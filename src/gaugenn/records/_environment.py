@@ -346,6 +346,19 @@ def text(readings: Sequence[Reading], key: str, instance: str = "") -> str | Non
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceLabel:
+    """What a user calls a group of a device's. Key: `device`, `name`; the last one counts."""
+
+    device: str
+    name: str
+    """Which grouping: `tier`, `generation`, or the user's own."""
+    value: str
+    """The group; "" takes the label away."""
+    given_at: str
+    """UTC, ISO 8601."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Environment:
     """What a run ran on. Key: `environment_sha256`."""
 

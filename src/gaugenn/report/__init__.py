@@ -6,7 +6,7 @@ question it answers, its query, its chart or table and its caption. Adding a fil
 
 from gaugenn.report._connection import connect
 from gaugenn.report._contract import Figure, Section
-from gaugenn.report._export import ExportFormat, render_figure
+from gaugenn.report._export import ExportFormat, figure_rows, render_figure
 from gaugenn.report._page import figures, page_library, render, write, write_whole
 from gaugenn.report._snapshots import snapshot
 from gaugenn.report._summary import Summary, summary
@@ -18,6 +18,7 @@ __all__ = [
     "Section",
     "Summary",
     "connect",
+    "figure_rows",
     "figures",
     "page_library",
     "render",

@@ -15,6 +15,7 @@ from gaugenn.analysis.launch_energy import PhaseEnergy, phase_energies
 from gaugenn.analysis.loads import rate_launches, side_by_side, sustained_launches
 from gaugenn.analysis.verdict import verdicts
 from gaugenn.records import Environment, JobRecord, ModelRecord, Run, TraceRecord
+from gaugenn.report._results import MEASURED_FROM_RUNS
 from gaugenn.store import Study, read_trace
 
 Schema = Mapping[str, pa.DataType]
@@ -152,6 +153,10 @@ class _Source:
         return _beside(self.jobs, self.runs, self.names)
 
 
+def _from_rows(derive: Callable[[], Rows], schema: pa.Schema) -> Callable[[], pa.Table]:
+    return lambda: pa.Table.from_pylist(derive(), schema=schema)
+
+
 class _Derived:
     """A relation that is computed when a query first reads it, and then kept.
 
@@ -161,8 +166,8 @@ class _Derived:
     Source: https://arrow.apache.org/docs/format/CDataInterface/PyCapsuleInterface.html
     """
 
-    def __init__(self, schema: Schema, derive: Callable[[], Rows]) -> None:
-        self._schema = pa.schema(schema)
+    def __init__(self, schema: pa.Schema, derive: Callable[[], pa.Table]) -> None:
+        self._schema = schema
         self._derive = derive
         self._made: pa.Table | None = None
         self._lock = threading.Lock()
@@ -172,12 +177,13 @@ class _Derived:
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         reader = pa.RecordBatchReader.from_batches(self._schema, self._batches())
-        return reader.__arrow_c_stream__(requested_schema)
+        found: object = reader.__arrow_c_stream__(requested_schema)  # type: ignore[no-untyped-call]
+        return found
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         with self._lock:
             if self._made is None:
-                self._made = pa.Table.from_pylist(self._derive(), schema=self._schema)
+                self._made = self._derive()
         yield from self._made.to_batches()
 
 
@@ -187,8 +193,9 @@ def connect(
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """`Study.connect` with more relations, all keyed by `job_sha256`.
 
-    `verdicts`, what special loads show (`sustained_launches`, `rate_launches`, `side_by_side`), and
-    `energies`: a phase of a launch on a rail. Each is derived when a query first asks for it.
+    `verdicts`, what special loads show (`sustained_launches`, `rate_launches`, `side_by_side`),
+    `energies`: a phase of a launch on a rail, and `measured`: results with names, settings and
+    verdicts. Each is derived once, when a query first asks for it.
 
     Args:
         study: to read.
@@ -205,9 +212,26 @@ def connect(
         "meter_checks": (_CHECKS, source.meter_checks),
     }
     with study.connect(settings) as connection:
-        for name, (schema, derive) in relations.items():
-            connection.register(name, _Derived(schema, derive))
+        derived = {
+            name: _Derived(pa.schema(schema), _from_rows(derive, pa.schema(schema)))
+            for name, (schema, derive) in relations.items()
+        }
+        for name, relation in derived.items():
+            connection.register(name, relation)
+        shape = connection.sql(f"SELECT * FROM ({MEASURED_FROM_RUNS}) LIMIT 0")  # noqa: S608
+        measured = _Derived(
+            shape.to_arrow_table().schema, partial(_measured, study, derived["verdicts"])
+        )
+        connection.register("measured", measured)
         yield connection
+
+
+def _measured(study: Study, judged: _Derived) -> pa.Table:
+    # A connection of its own: that of the query which asks is busy with it.
+    with study.connect() as connection:
+        connection.register("verdicts", judged)
+        found: pa.Table = connection.sql(MEASURED_FROM_RUNS).to_arrow_table()
+        return found
 
 
 def _sustained(records: Sequence[JobRecord], runs: Sequence[Run], names: Mapping[str, str]) -> Rows:

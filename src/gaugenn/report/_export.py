@@ -55,10 +55,7 @@ def render_figure(study: Study, name: str, form: ExportFormat) -> bytes:
     Raises:
         UsageError: no such figure, no chart to draw, or no rows.
     """
-    known = figures()
-    if name not in known:
-        raise UsageError(f"there is no figure {name!r}; there are: {', '.join(known)}")
-    figure = known[name]
+    figure = _figure(name)
     rows_only = form in (ExportFormat.CSV, ExportFormat.PARQUET)
     frame = _frame(study, figure, everything=rows_only)
     if form is ExportFormat.CSV:
@@ -83,6 +80,23 @@ def render_figure(study: Study, name: str, form: ExportFormat) -> bytes:
     if form is ExportFormat.PNG:
         return vl_convert.vegalite_to_png(source, scale=_PIXEL_RATIO, allowed_base_urls=[])
     return vl_convert.vegalite_to_svg(source, allowed_base_urls=[]).encode()
+
+
+def figure_rows(study: Study, name: str) -> list[dict[str, object]]:
+    """All rows of a figure, with derived columns.
+
+    Raises:
+        UsageError: no such figure.
+    """
+    found: list[dict[str, object]] = _frame(study, _figure(name), everything=True).rows.to_pylist()
+    return found
+
+
+def _figure(name: str) -> Figure:
+    known = figures()
+    if name not in known:
+        raise UsageError(f"there is no figure {name!r}; there are: {', '.join(known)}")
+    return known[name]
 
 
 def _frame(study: Study, figure: Figure, everything: bool) -> Frame:

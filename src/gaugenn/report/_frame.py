@@ -28,7 +28,7 @@ class Frame:
 
     @classmethod
     def made(
-        cls, texts: Mapping[str, Sequence[str]], numbers: Mapping[str, Sequence[float]]
+        cls, texts: Mapping[str, Sequence[str]], numbers: Mapping[str, Sequence[float | None]]
     ) -> Self:
         """A frame of rows that were computed from others; all of them."""
         columns = {name: pa.array(values, pa.string()) for name, values in texts.items()}

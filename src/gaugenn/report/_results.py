@@ -23,21 +23,56 @@ SETTING = """r.engine || ' ' || r.engine_version
                list_transform(r.input_shapes, lambda i:
                    i.name || ' ' || array_to_string(i.shape, 'x')), ', ') ELSE '' END
            || CASE WHEN r.device != 'host' THEN ', ' || r.device ELSE '' END"""
-"""SQL: engine, version and each setting that is not the usual one; `r` is an experiment."""
+"""SQL: engine, version and each setting that is not the usual one; `r` is an experiment.
 
-MEASURED = f"""
-    SELECT n.name, {LABEL} AS label, {SETTING} AS setting,
-           r.*, m.macs, v.validity,
-           list_distinct(list_concat(v.reasons, coalesce(r.notes, []))) AS remarks
-    FROM results r
-    LEFT JOIN model_names n USING (model_sha256)
-    LEFT JOIN verdicts v USING (job_sha256)
-    LEFT JOIN (SELECT DISTINCT ON (model_sha256) * FROM models ORDER BY model_sha256) m
-        USING (model_sha256)
-    WHERE r.launches_ok > 0
-    ORDER BY m.macs NULLS LAST, label, setting, r.job_sha256
+Two experiments can have the same: `MEASURED` adds in what else they differ.
+"""
+
+_TIMES = (
+    ("page_cache", "'page cache ' || {}"),
+    ("warmup_minimum_count", "'warm-up of ' || {} || ' or more'"),
+    ("warmup_minimum_s", "'warm-up of ' || printf('%g', {}) || ' s or more'"),
+    ("warmup_maximum_s", "'warm-up until flat, ' || printf('%g', {}) || ' s at most'"),
+    ("steady_minimum_count", "{} || ' samples or more'"),
+    ("steady_minimum_s", "'steady for ' || printf('%g', {}) || ' s or more'"),
+    ("steady_maximum_s", "'steady for ' || printf('%g', {}) || ' s at most'"),
+    ("maximum_samples", "{} || ' samples at most'"),
+    ("launch_maximum_s", "'launch of ' || printf('%g', {}) || ' s at most'"),
+    ("format", "{}"),
+    ("seed", "'seed ' || {}"),
+)
+"""SQL: fields of a job that a setting does not name, and how they read where they differ."""
+
+_DIFFERING = " || ".join(
+    f"CASE WHEN count(DISTINCT job.{name}) OVER same > 1 "
+    f"THEN ', ' || {text.format(f'job.{name}')} ELSE '' END"
+    for name, text in _TIMES
+)
+
+MEASURED_FROM_RUNS = f"""
+    SELECT * EXCLUDE (job), usual || {_DIFFERING} AS setting
+    FROM (
+        SELECT n.name, {LABEL} AS label, {SETTING} AS usual, j.job,
+               r.*, m.macs, v.validity,
+               list_distinct(list_concat(v.reasons, coalesce(r.notes, []))) AS remarks
+        FROM results r
+        JOIN jobs j USING (job_sha256)
+        LEFT JOIN model_names n USING (model_sha256)
+        LEFT JOIN verdicts v USING (job_sha256)
+        LEFT JOIN (SELECT DISTINCT ON (model_sha256) * FROM models ORDER BY model_sha256) m
+            USING (model_sha256)
+        WHERE r.launches_ok > 0
+    )
+    WINDOW same AS (PARTITION BY model_sha256, usual)
+    ORDER BY macs NULLS LAST, label, setting, job_sha256
 """  # noqa: S608 - our own text
-"""Experiments with at least one good launch, the cheapest model first."""
+"""What the relation `measured` holds: experiments with at least one good launch, the cheapest model
+first. `usual` says which settings are not the usual ones, `setting` also what else differs from the
+model's other experiments.
+"""
+
+MEASURED = "SELECT * FROM measured ORDER BY macs NULLS LAST, label, setting, job_sha256"
+"""The same as figures read it: derived once for all of them."""
 
 NOT_MEASURED = (
     "Nothing was measured. Install engines with: gaugenn engines install, "

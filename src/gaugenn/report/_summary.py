@@ -11,6 +11,10 @@ APP_KINDS = ("apk", "split-apk", "split-set", "bundle", "aab", "ipa", "unpacked"
 _APPS = ", ".join(f"'{kind}'" for kind in APP_KINDS)
 
 _QUERY = f"""
+    WITH loads AS (
+        SELECT * FROM experiments
+        WHERE NOT control AND companion_of = '' AND (rate_per_s IS NOT NULL OR companion != '')
+    )
     SELECT
         (SELECT count(*) FROM packages) AS paths,
         (SELECT count(DISTINCT app_sha256) FROM packages WHERE kind IN ({_APPS})) AS apps,
@@ -44,6 +48,10 @@ _QUERY = f"""
         (SELECT coalesce(sum(launches_planned), 0)::BIGINT FROM results) AS launches_planned,
         (SELECT coalesce(sum(launches_tried), 0)::BIGINT FROM results) AS launches,
         (SELECT coalesce(sum(launches_ok), 0)::BIGINT FROM results) AS launches_ok,
+        (SELECT count(*) FROM loads) AS load_jobs,
+        (SELECT count(*) FROM loads WHERE launches_ok > 0) AS load_jobs_measured,
+        (SELECT coalesce(sum(launches_tried), 0)::BIGINT FROM loads) AS load_launches,
+        (SELECT coalesce(sum(launches_ok), 0)::BIGINT FROM loads) AS load_launches_ok,
         (SELECT count(*) FROM failures) AS failures
 """  # noqa: S608
 
@@ -73,12 +81,16 @@ class Summary:
         models_refused: distinct files with a model's signature that their reader refused.
         models_counted: models whose cost is known for every node.
         formats: distinct formats of the models that were read.
-        jobs: planned experiments: a model, an engine and its settings.
+        jobs: planned experiments on how fast a model is by itself: a model, an engine and its settings.
         jobs_measured: experiments with at least one launch that ran to its end.
         models_measured: distinct models among those.
         launches_planned: launches asked for.
         launches: launches made.
         launches_ok: launches that ran to their end.
+        load_jobs: planned experiments at a fixed rate or beside another model; in no other number.
+        load_jobs_measured: those of them with at least one launch that ran to its end.
+        load_launches: launches made for them, without those of companions.
+        load_launches_ok: launches of these that ran to their end.
         failures: things that could not be done and are not in any other number.
     """
 
@@ -108,6 +120,10 @@ class Summary:
     launches_planned: int
     launches: int
     launches_ok: int
+    load_jobs: int
+    load_jobs_measured: int
+    load_launches: int
+    load_launches_ok: int
     failures: int
 
     @property
@@ -138,6 +154,14 @@ class Summary:
             lines.append(
                 f"{self.jobs_measured:,} of {plural(self.jobs, 'experiment')} measured; "
                 f"{self.launches_ok:,} of {plural(self.launches, 'launch', 'launches')} ran to the end"
+            )
+        if self.load_jobs:
+            launches = plural(self.load_launches, "launch", "launches")
+            lines.append(
+                f"{self.load_jobs_measured:,} of {plural(self.load_jobs, 'experiment')} at a "
+                "fixed rate "
+                f"or beside another model measured; {self.load_launches_ok:,} of {launches} "
+                "ran to the end"
             )
         if self.failures:
             lines.append(f"{plural(self.failures, 'failure')} recorded")
@@ -170,16 +194,29 @@ class Summary:
                 detail=f"{self.models_counted:,} with complete costs",
             ),
             Tile(
-                value=f"{self.jobs_measured:,}",
-                label="experiment measured" if self.jobs_measured == 1 else "experiments measured",
-                detail=f"of {self.jobs:,} planned" if self.jobs else "none planned",
+                value=f"{self.jobs_measured + self.load_jobs_measured:,}",
+                label="experiment measured"
+                if self.jobs_measured + self.load_jobs_measured == 1
+                else "experiments measured",
+                detail=self._planned(),
             ),
             Tile(
-                value=f"{self.launches_ok:,}",
-                label="good launch" if self.launches_ok == 1 else "good launches",
-                detail=f"of {self.launches:,} made" if self.launches else "none made",
+                value=f"{self.launches_ok + self.load_launches_ok:,}",
+                label="good launch"
+                if self.launches_ok + self.load_launches_ok == 1
+                else "good launches",
+                detail=f"of {self.launches + self.load_launches:,} made"
+                if self.launches + self.load_launches
+                else "none made",
             ),
         ]
+
+    def _planned(self) -> str:
+        planned = self.jobs + self.load_jobs
+        if not planned:
+            return "none planned"
+        loads = f", {self.load_jobs:,} at a rate or beside another" if self.load_jobs else ""
+        return f"of {planned:,} planned{loads}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

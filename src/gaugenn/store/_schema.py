@@ -15,6 +15,7 @@ from gaugenn.records import (
     AppFile,
     AppRef,
     Crawl,
+    DeviceLabel,
     DeviceSample,
     Download,
     Environment,
@@ -25,6 +26,7 @@ from gaugenn.records import (
     ModelFile,
     ModelRecord,
     OperatorTiming,
+    PredictedLatency,
     Run,
     TraceRecord,
     ZooBuild,
@@ -58,6 +60,8 @@ Record = (
     | Crawl
     | AppRef
     | Download
+    | DeviceLabel
+    | PredictedLatency
 )
 
 TABLES: Mapping[type[Record], str] = {
@@ -78,6 +82,8 @@ TABLES: Mapping[type[Record], str] = {
     AppRef: "listings",
     Download: "downloads",
     Crawl: "crawls",
+    DeviceLabel: "device_labels",
+    PredictedLatency: "predictions",
 }
 """Table of each record. A batch is made visible in this order: what is counted comes last."""
 

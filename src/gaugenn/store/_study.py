@@ -311,7 +311,7 @@ class Study:
         with self.connect() as connection:
             return read_rows(connection, record)
 
-    def parts(self) -> tuple[str, ...]:
+    def part_names(self) -> tuple[str, ...]:
         """Names of all parts: what `connect` reads now. Another answer means other rows."""
         return tuple(
             f"{table}/{part.name}" for table in TABLES.values() for part in self._parts(table)

@@ -89,6 +89,28 @@ VIEWS: dict[str, str] = {
                bool_or(strong) OR count(DISTINCT token) >= 2 AS confirmed
         FROM evidence GROUP BY app_sha256, category, name
     """,
+    # What a user calls a device's group: the last word on each label; an empty one takes it away.
+    "device_labels": """
+        SELECT device, name, value FROM (
+            SELECT DISTINCT ON (device, name) * FROM all_device_labels
+            ORDER BY device, name, given_at DESC
+        ) WHERE value != ''
+    """,
+    # The last word on each model and setting. They are no measurements and in no other view.
+    "predictions": """
+        SELECT DISTINCT ON (model_sha256, engine, engine_version, device, processor, precision,
+                            threads, affinity) *
+        FROM all_predictions
+        ORDER BY model_sha256, engine, engine_version, device, processor, precision, threads,
+                 affinity, predicted_at DESC
+    """,
+    # The reference model that a file is, with the precision of its weights.
+    "reference_files": """
+        SELECT DISTINCT ON (f.model_sha256) f.model_sha256, b.model, b.variant
+        FROM (SELECT model, variant, built_at, unnest(files).sha256 AS sha256 FROM zoo_builds) b
+        JOIN model_files f ON f.sha256 = b.sha256 AND f.position = 0
+        ORDER BY f.model_sha256, b.built_at DESC
+    """,
     # How often each operator occurs in each distinct model.
     "operators": """
         SELECT model_sha256, operator, source_operator, count(*) AS nodes, sum(macs) AS macs
@@ -150,6 +172,8 @@ VIEWS: dict[str, str] = {
                list(coalesce(list_aggregate(r.timings.steady_s, 'median'),
                              r.timings.aggregate.value_s) ORDER BY r.launch)
                    FILTER (r.status = 'ok') AS medians_s,
+               list(r.launch ORDER BY r.launch) FILTER (r.status = 'ok') AS launch_numbers,
+               list(r.started_at ORDER BY r.launch) FILTER (r.status = 'ok') AS launch_starts,
                list(r.timings.load_s ORDER BY r.launch)
                    FILTER (r.timings.load_s IS NOT NULL AND r.status = 'ok') AS load_s,
                list(r.timings.prepare_s ORDER BY r.launch)

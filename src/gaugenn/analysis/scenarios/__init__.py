@@ -15,8 +15,9 @@ from importlib import resources
 from pathlib import Path
 
 from gaugenn.analysis.energy import Quantity, charge_mah, scaled
+from gaugenn.analysis.statistics import estimate
 from gaugenn.errors import UsageError
-from gaugenn.records import Task
+from gaugenn.records import Modality, Task
 
 SAMPLE_RATE_HZ = 16_000
 """Of sound, where a model does not say: what speech models and YAMNet take.
@@ -91,6 +92,10 @@ class Battery:
             raise UsageError(
                 f"a battery of {self.capacity_mah} mAh at {self.volts} V; expected both above 0"
             )
+
+
+DEFAULT_BATTERY = Battery(capacity_mah=4000, volts=3.85)
+"""The capacity that the published scenarios are told for, and a usual nominal voltage of a cell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +181,36 @@ def sound_length_s(
     if longest < SHORTEST_SOUND or math.prod(shape) != longest:
         return None
     return longest / sample_rate_hz
+
+
+def input_length_s(
+    modality: Modality, shapes: Sequence[Sequence[str] | None], asked_s: float | None = None
+) -> float | None:
+    """Time that one input of a model covers; None for models of other things than sound.
+
+    Args:
+        modality: of the model.
+        shapes: of its inputs, sizes as text, since a dynamic one is a symbol.
+        asked_s: what the user says it is.
+    """
+    if asked_s is not None or modality is not Modality.AUDIO:
+        return asked_s
+    for shape in shapes:
+        if shape is not None and all(size.isdecimal() for size in shape):
+            found = sound_length_s([int(size) for size in shape])
+            if found is not None:
+                return found
+    return None
+
+
+def over_launches(values: Sequence[float]) -> Quantity:
+    """One value a launch as a quantity with its interval over launches.
+
+    Raises:
+        UsageError: no value, or one that is no positive number.
+    """
+    found = estimate(values)
+    return Quantity(value=found.value, low=found.low, high=found.high)
 
 
 def scenarios(files: Sequence[Path] = ()) -> tuple[Scenario, ...]:
