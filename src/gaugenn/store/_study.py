@@ -341,7 +341,7 @@ class Study:
             f"{table}/{part.name}" for table in TABLES.values() for part in self._parts(table)
         )
 
-    def parts(self, record: type[Record]) -> Iterator[pa.Table]:
+    def written(self, record: type[Record]) -> Iterator[pa.Table]:
         """All rows of a table that were ever written, one part file at a time, in their order.
 
         Raises:
