@@ -84,3 +84,20 @@ def test_every_verdict_rule_and_exchange_form_is_documented() -> None:
     rows = [f"| `{r.reason}` | {r.validity} | {r.meaning} |" for r in RULES]
     assert [row for row in rows if row not in text] == []
     assert [form for form in api.exports() if f"| `{form}` |" not in text] == []
+
+
+def test_every_figure_of_the_report_is_documented_with_its_question() -> None:
+    _, _, text = (ROOT / "docs/report.md").read_text().partition("\n## Figures\n")
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", text, re.MULTILINE)
+    there = {name: figure.question for name, figure in report.figures().items()}
+    missing = [
+        f"| `{n}` | {question} |" for n, question in there.items() if (n, question) not in rows
+    ]
+    assert missing == []
+    assert len(rows) == len(there)
+
+
+def test_what_can_be_published_is_documented() -> None:
+    text = (ROOT / "docs/study.md").read_text()
+    for form in ("dataset-card", "citation", "study"):
+        assert f"- `{form}`:" in text

@@ -21,7 +21,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"zoo", "bench", "imports"}),
     frozenset({"pipeline", "doctor"}),
     frozenset({"report", "interchange"}),
-    frozenset({"explorer"}),
+    frozenset({"explorer", "publication"}),
     frozenset({"api"}),
     frozenset({"_terminal"}),
     frozenset({"_progress"}),

@@ -41,6 +41,7 @@ def test_two_launches_decide_nothing() -> None:
     assert found.best.name == "a"
     assert found.winner is None
     assert found.next_best is None
+    assert [place.undecided for place in found.places] == [False, True]
 
 
 def test_a_single_way_wins() -> None:

@@ -11,6 +11,7 @@ from gaugenn.analysis.statistics import (
     estimate,
     estimate_percentile,
     is_bimodal,
+    proportion,
     summarise_launch,
 )
 from gaugenn.errors import UsageError
@@ -187,3 +188,28 @@ def test_two_modes_are_seen_and_one_is_not_taken_for_two() -> None:
     assert not is_bimodal(random.uniform(1, 1.5, 300))
     assert not is_bimodal([1.0] * 95 + [9.0] * 5)
     assert summarise_launch([1.0, 1.001] * 40 + [2.0, 2.001] * 20).bimodal
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "low", "high"),
+    [
+        (81, 263, 0.2553, 0.3662),
+        (15, 148, 0.0624, 0.1605),
+        (0, 20, 0.0, 0.1611),
+        (1, 29, 0.0061, 0.1718),
+    ],
+)
+def test_a_share_has_wilsons_interval(part: int, whole: int, low: float, high: float) -> None:
+    """The values of method 3 in table I of https://doi.org/10.1002/(SICI)1097-0258(19980430)17:8."""
+    found = proportion(part, whole)
+    assert (found.part, found.whole, found.value) == (part, whole, part / whole)
+    assert found.low == pytest.approx(low, abs=5e-5)
+    assert found.high == pytest.approx(high, abs=5e-5)
+    mirrored = proportion(whole - part, whole)
+    assert (mirrored.low, mirrored.high) == pytest.approx((1 - found.high, 1 - found.low))
+
+
+@pytest.mark.parametrize(("part", "whole"), [(0, 0), (2, 1), (-1, 3)])
+def test_what_is_no_share_is_refused(part: int, whole: int) -> None:
+    with pytest.raises(UsageError, match="is no share"):
+        proportion(part, whole)

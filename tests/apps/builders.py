@@ -153,8 +153,13 @@ def build_elf(
     wide: bool = True,
     big: bool = False,
     sections: bool = True,
+    debug: bytes = b"",
+    debug_claimed: int | None = None,
 ) -> bytes:
-    """A shared library of one segment: constants, names, symbols, dynamic entries."""
+    """A shared library of one segment: constants, names, symbols, dynamic entries.
+
+    `debug` is a section of debug information, of `debug_claimed` bytes as the section table says.
+    """
     order = ">" if big else "<"
     names = b"\0"
     where: dict[str, int] = {}
@@ -188,11 +193,14 @@ def build_elf(
         rows += [
             (1, b".rodata", start, len(constants)),
             (11, b".dynsym", symbols_at, len(symbols)),
-            (3, b".shstrtab", end, 0),
         ]
+        if debug:
+            claimed = len(debug) if debug_claimed is None else debug_claimed
+            rows.append((1, b".debug_info", end, claimed))
+        rows.append((3, b".shstrtab", end + len(debug), 0))
         table = b"\0" + b"".join(name + b"\0" for _, name, _, _ in rows[1:])
-        rows[-1] = (3, b".shstrtab", end, len(table))
-        body += table
+        rows[-1] = (3, b".shstrtab", end + len(debug), len(table))
+        body += debug + table
         shoff = start + len(body)
         for kind, name, offset, size in rows:
             head = (table.find(name) if name else 0, kind)

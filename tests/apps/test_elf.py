@@ -47,6 +47,15 @@ def test_names_are_read_in_every_layout(
     assert constants == (b"N4ncnn5LayerE\0" if sections else data)
 
 
+@pytest.mark.parametrize("wide", [True, False])
+def test_debug_sections_are_counted_and_never_beyond_the_file(make_elf: Make, wide: bool) -> None:
+    assert _open(make_elf(b"x\0", wide=wide, **NAMES)).debug_bytes == 0
+    data = make_elf(b"x\0", wide=wide, debug=bytes(100), **NAMES)
+    assert _open(data).debug_bytes == 100
+    lying = make_elf(b"x\0", wide=wide, debug=bytes(100), debug_claimed=1 << 31, **NAMES)
+    assert 100 <= _open(lying).debug_bytes <= len(lying)
+
+
 def test_offsets_of_names_that_are_no_symbols_are_told_apart(make_elf: Make) -> None:
     library = _open(make_elf(**NAMES))
     names = bytes(library.symbol_names())

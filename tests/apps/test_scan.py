@@ -48,6 +48,18 @@ def test_an_ios_package_is_described_by_its_property_list(make_zip: Make, part: 
     )
 
 
+def test_debug_sections_of_all_native_libraries_are_added_up(
+    make_zip: Make, part: Parts, make_elf: Make
+) -> None:
+    libraries = [
+        part(name=b"lib/arm64-v8a/lib%d.so" % n, data=make_elf(b"x\0", debug=bytes(size)))
+        for n, size in enumerate((100, 0, 30))
+    ]
+    assert describe(from_bytes("a.apk", make_zip(libraries))).app.debug_bytes == 130
+    plain = make_zip([part(name=b"assets/x", data=b"x")])
+    assert describe(from_bytes("a.apk", plain)).app.debug_bytes is None
+
+
 @pytest.mark.parametrize(
     ("name", "member"),
     [("a.apk", b"AndroidManifest.xml"), ("a.ipa", b"Payload/A.app/Info.plist")],

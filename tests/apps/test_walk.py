@@ -44,6 +44,22 @@ def test_a_walk_meets_every_file_and_no_folder(make_zip: Make, part: Parts) -> N
     assert member.content().name == "assets/m.tflite"
 
 
+def test_a_member_says_what_it_takes_up_in_its_zip(make_zip: Make, part: Parts) -> None:
+    data = bytes(5_000)
+    inner = make_zip([part(name=b"deep", data=data, deflated=False)])
+    made = make_zip(
+        [
+            part(name=b"stored", data=data, deflated=False),
+            part(name=b"deflated", data=data),
+            part(name=b"inner.zip", data=inner),
+        ]
+    )
+    members = _members(_open("a.zip", made))
+    assert members["stored"].packed_bytes == 5_000
+    assert 0 < (members["deflated"].packed_bytes or 0) < 100
+    assert members["inner.zip!/deep"].packed_bytes == 5_000
+
+
 @pytest.mark.parametrize("deflated", [True, False])
 @pytest.mark.parametrize("nuls", [b"", b"\0\0"])
 def test_containers_are_recognised_by_content_and_joined_in_the_path(

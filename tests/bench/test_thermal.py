@@ -183,3 +183,20 @@ def test_a_plan_says_how_long_is_waited_and_what_is_too_hot() -> None:
     ):
         with pytest.raises(UsageError, match=message):
             parse_plan(f"{text}[[experiment]]\n")
+
+
+def test_a_simulated_device_is_not_said_to_be_sampled(
+    files: Callable[[str], Sequence[LocalFile]],
+    tmp_path: Path,
+) -> None:
+    wanted = record("simulated", "simulated", 1)
+    with open_device("simulated", tmp_path, seed=1) as device:
+        ((run,),) = campaign(
+            [wanted],
+            device=device,
+            environment=device.info(),
+            programs=device_programs(device, "simulated", [wanted])[0],
+            files=files,
+            around=Around(sample_every_s=1.0),
+        )
+    assert (run.status, run.sampled_every_s) == (RunStatus.OK, None)

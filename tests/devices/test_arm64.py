@@ -1,4 +1,4 @@
-"""An arm64 device under emulation: shell, digests, Python, a campaign. See scripts/arm64-device."""
+"""An arm64 device under emulation: its shell, its digests, the sampler. See scripts/arm64-device."""
 
 import hashlib
 from collections.abc import Iterator
@@ -6,13 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from gaugenn import api
 from gaugenn.devices import _around
 from gaugenn.devices._around import Around
 from gaugenn.devices.adb import AdbDevice
 from gaugenn.records._environment import number
 from tests.devices.box import HERE, Box
-from tests.pipeline import packages
 
 SYSTEM = HERE.parents[1] / ".adbd-arm64"
 
@@ -52,23 +50,3 @@ def test_its_shell_samples_rests_and_makes_markers(arm: Box, tmp_path: Path) -> 
     names = [moment.name for moment in found.moments]
     assert names == [*["marker_before"] * 3, "idle_before", "idle_after", *["marker_after"] * 3]
     assert number(found.samples[0][1], "temperature_c", "thermal_zone0 cpu-big") == 41.25
-
-
-def test_an_engine_is_installed_by_its_own_python_and_launched(
-    arm: Box, cache: Path, tmp_path: Path
-) -> None:
-    del cache
-    (tmp_path / "one.onnx").write_bytes(packages.onnx_model(1))
-    study = api.scan([tmp_path / "one.onnx"], tmp_path / "s", workers=1).study
-    api.bench(
-        study,
-        api.BenchSettings(
-            engines=("null",), devices=(arm.serial,), preset="smoke", launches=2, launch_limit_s=300
-        ),
-    )
-    rows = api.query(
-        study,
-        "SELECT status, e.architecture AS architecture FROM runs"
-        " JOIN environments e USING (environment_sha256)",
-    ).to_pylist()
-    assert rows == [{"status": "ok", "architecture": "aarch64"}] * 2

@@ -12,6 +12,8 @@ from gaugenn.records._environment import KEYS, Scope, number, passing, text
 CPU = "sys/devices/system/cpu"
 PHONE = {
     "proc/sys/kernel/version": "#1 SMP PREEMPT Tue Jan 2 2026\n",
+    "proc/cpuinfo": "processor\t: 0\nFeatures\t: fp asimd asimdhp asimddp\n\n"
+    "processor\t: 7\nFeatures\t: fp asimd asimdhp asimddp i8mm\n",
     "proc/sys/kernel/random/boot_id": "0d9f1c6e-0000-4000-8000-000000000000\n",
     "proc/uptime": "1234.56 4321.00\n",
     "proc/loadavg": "1.25 0.80 0.40 2/700 4242\n",
@@ -66,6 +68,7 @@ def test_what_a_phone_is_and_what_limits_it(tmp_path: Path) -> None:
     assert number(found, "core_frequency_lower_limit_hz", "cpu0") == 3e8
     assert number(found, "core_capacity", "cpu0") == 350
     assert text(found, "core_governor", "cpu7") == "schedutil"
+    assert text(found, "instruction_sets") == "asimddp asimdhp", "those that every core has"
     assert text(found, "core_siblings", "cpu7") == "7"
 
 
@@ -107,6 +110,13 @@ def test_files_with_nonsense_give_no_reading_of_a_number(tmp_path: Path, content
     assert "battery_state" not in {r.key for r in found}
 
 
+def test_a_processor_without_any_of_the_instructions_says_so(tmp_path: Path) -> None:
+    for name, lines in (("plain", "flags\t\t: fpu sse2\n"), ("silent", "processor\t: 0\n")):
+        write(tmp_path / name, {"proc/cpuinfo": lines})
+    assert text(read(tmp_path / "plain", Scope.DEVICE), "instruction_sets") == "none"
+    assert text(read(tmp_path / "silent", Scope.DEVICE), "instruction_sets") is None
+
+
 def test_a_dark_screen_is_off(tmp_path: Path) -> None:
     found = read(write(tmp_path, {"sys/class/backlight/panel0/bl_power": "4\n"}), Scope.LAUNCH)
     assert text(found, "screen") == "off"
@@ -114,6 +124,6 @@ def test_a_dark_screen_is_off(tmp_path: Path) -> None:
 
 def test_every_file_that_is_read_belongs_to_a_key_of_its_scope(tmp_path: Path) -> None:
     write(tmp_path, PHONE)
-    for scope in Scope:
+    for scope in (Scope.DEVICE, Scope.LAUNCH):
         found = list(_linux.readings(_linux.collect(tmp_path, scope)))
         assert {KEYS[reading.key].scope for reading in found} == {scope}

@@ -304,7 +304,7 @@ def test_short_messages_are_split_or_left_to_be_read(monkeypatch: pytest.MonkeyP
     odd = (number(1, 3), block(2, b"a")[:-1], b"\x12", block(99, b"a"), block(2, bytes(5000)))
     message = read(b"".join(block(3, each) for each in (plain, *odd, b"")))
     first, *others, last = message.short_messages("inner")
-    assert first == [(2, b"x" * 200), (3, b"")]
+    assert first == [(2, b"x" * 200, 6), (3, b"", 208)]
     assert (others, last) == ([None] * len(odd), [])
     monkeypatch.setattr(_protobuf, "FIELD_LIMIT", 7)
     assert list(read(block(3, plain) * 4).short_messages("inner"))[1:] == [None] * 3

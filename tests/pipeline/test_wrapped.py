@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import zipfile
+import zlib
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,14 @@ def test_every_copy_is_the_same_model_and_keeps_its_own_digest(study: Study) -> 
     for member, (wrapping, data) in shipped.items():
         digest = hashlib.sha256(data).hexdigest()
         assert files[member] == ("model", wrapping, digest, len(data), SHA256)
+
+
+def test_a_row_says_what_its_file_takes_up_in_the_package(study: Study) -> None:
+    with study.connect() as connection:
+        rows = dict(connection.execute("SELECT member, packed_bytes FROM files").fetchall())
+    packed = zlib.compressobj(wbits=-15)
+    assert rows["assets/net.onnx"] == len(packed.compress(MODEL) + packed.flush())
+    assert rows["lone.bin"] is None, "outside a package"
 
 
 def test_a_wrapped_model_is_counted_once_where_it_lies(study: Study) -> None:

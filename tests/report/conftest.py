@@ -11,6 +11,7 @@ from gaugenn.store import Study
 sys.path.insert(0, str(Path(__file__).parent))
 
 import planted_bench
+import planted_census
 import synthetic
 
 
@@ -37,3 +38,8 @@ def bench_page(bench_study: Study) -> Path:
 @pytest.fixture(scope="session")
 def page(study: Study) -> Path:
     return report.write(study, study.path / "report.html")
+
+
+@pytest.fixture(scope="session")
+def census(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    return planted_census.study(tmp_path_factory.mktemp("study") / "census")

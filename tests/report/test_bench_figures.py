@@ -202,6 +202,20 @@ def test_libraries_win_tie_and_lose_as_planted(bench_study: Study) -> None:
     assert "ncnn 1.0.20250916 8; no single fastest: 16." in caption_of(bench_study, "fragmentation")
 
 
+def test_libraries_with_two_launches_are_not_called_tied(tmp_path: Path) -> None:
+    study = Study.create(tmp_path / "s")
+    jobs = [plant.job("net_a", engine) for engine in ("litert", "ncnn")]
+    study.write(
+        [row for e in ("litert", "ncnn") for row in plant._file_rows(plant.planted("net_a", e))]
+    )
+    for place, job in enumerate(jobs):
+        study.write([JobRecord(job_sha256=job.job_sha256, job=job, launches=2)])
+        study.write([plant._run(job, launch, 0.01 * (1 + place), place) for launch in range(2)])
+    rows = rows_of(study, "fragmentation")
+    assert [row["outcome"] for row in rows] == ["too few launches"] * 2
+    assert "no single fastest: 1." in caption_of(study, "fragmentation")
+
+
 def test_the_order_of_libraries_is_kept_on_two_devices_and_half_lost_on_the_third(
     bench_study: Study,
 ) -> None:

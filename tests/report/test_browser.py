@@ -20,6 +20,12 @@ from gaugenn.report._frame import load
 from gaugenn.store import Study
 
 pytestmark = MARKS
+DRAWN = (
+    "return Object.fromEntries([...document.querySelectorAll('.chart')].map(c => [c.id,"
+    " [...c.querySelectorAll('g[class*=role-mark] path, g[class*=role-mark] line')]"
+    " .filter(p => p.getBBox().width + p.getBBox().height > 0).length]))"
+)
+"""Visible marks of each chart."""
 
 
 @pytest.fixture(scope="module")
@@ -101,11 +107,7 @@ def test_every_chart_draws_its_marks_and_nothing_is_loaded_or_reported(
     study = request.getfixturevalue(planted)
     page = request.getfixturevalue({"study": "page", "bench_study": "bench_page"}[planted])
     show(browser, page, width, scheme)
-    marks = browser.execute_script(
-        "return Object.fromEntries([...document.querySelectorAll('.chart')].map(c => [c.id,"
-        " [...c.querySelectorAll('g[class*=role-mark] path, g[class*=role-mark] line')]"
-        " .filter(p => p.getBBox().width + p.getBBox().height > 0).length]))"
-    )
+    marks = browser.execute_script(DRAWN)
     assert set(marks) == charts_with_data(study)
     assert len(marks) >= 16
     assert all(number > 0 for number in marks.values()), marks
@@ -120,6 +122,23 @@ def test_every_chart_draws_its_marks_and_nothing_is_loaded_or_reported(
     }
     assert requests == {page.as_uri()}
     assert len(colours(screenshot(browser, width))) > 500
+
+
+@pytest.mark.parametrize(("width", "scheme"), [(WIDE, "dark"), (NARROW, "light")])
+def test_every_chart_of_a_census_draws_its_marks(
+    browser: webdriver.Chrome, census: Study, tmp_path: Path, width: int, scheme: str
+) -> None:
+    show(browser, report.write(census, tmp_path / "report.html"), width, scheme)
+    marks = browser.execute_script(DRAWN)
+    assert set(marks) == charts_with_data(census)
+    assert {"chart-dataset", "chart-lineage", "chart-training", "chart-snapshots"} <= set(marks)
+    assert all(number > 0 for number in marks.values()), marks
+    assert browser.get_log("browser") == []
+    cut = browser.execute_script(
+        "return [...document.querySelectorAll('.chart .role-axis-label text')]"
+        ".filter(t => t.textContent.includes('\\u2026')).map(t => t.textContent)"
+    )
+    assert cut == [], "no row's name is cut"
 
 
 @pytest.mark.parametrize("planted", ["page", "bench_page"])

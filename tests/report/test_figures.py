@@ -159,7 +159,10 @@ def test_apps_are_listed_with_their_models_and_confirmed_evidence(study: Study) 
 
 def test_evidence_counts_packages_and_keeps_hints_apart(study: Study) -> None:
     rows = {row["Name"]: row for row in texts_of(study, "evidence")}
-    assert (rows["tflite"]["Packages"], rows["tflite"]["Share, %"]) == ("3", "50.0")
+    assert rows["tflite"]["Packages"] == "3"
+    assert rows["tflite"]["Of packages, % [95 % interval]"].startswith(
+        "50.0\N{NO-BREAK SPACE}% [18.8"
+    )
     assert (rows["google-vision"]["Packages"], rows["google-vision"]["Hints only"]) == ("0", "1")
 
 
@@ -511,7 +514,7 @@ def test_a_figure_is_written_by_itself(study: Study) -> None:
 
 
 def test_a_figure_that_cannot_be_written_says_why(study: Study, empty: Study) -> None:
-    with pytest.raises(UsageError, match="there is no figure 'x'; there are: apps"):
+    with pytest.raises(UsageError, match="there is no figure 'x'; there are: dataset"):
         report.render_figure(study, "x", ExportFormat.SVG)
     with pytest.raises(UsageError, match="apps is a table; write it as csv"):
         report.render_figure(study, "apps", ExportFormat.SVG)

@@ -35,6 +35,11 @@ class Place:
     ties: bool
 
     @property
+    def undecided(self) -> bool:
+        """Whether it ties for want of an interval: there are too few launches."""
+        return self.over_best is not None and self.over_best.low is None
+
+    @property
     def ratio(self) -> float:
         """Its latency over that of the fastest."""
         return 1.0 if self.over_best is None else self.over_best.ratio

@@ -9,6 +9,7 @@ geometric mean of its launches' medians with an interval on the logarithms: Stud
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import NormalDist
 
 import numpy as np
 import numpy.typing as npt
@@ -116,6 +117,44 @@ class Estimate:
         if self.low is None or self.high is None:
             return None
         return float(np.log(self.high / self.low)) / 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proportion:
+    """A share of a sample, with the interval of the share that it is a sample of, from 0 to 1."""
+
+    part: int
+    whole: int
+    value: float
+    low: float
+    high: float
+
+
+def proportion(part: int, whole: int, confidence: float = CONFIDENCE) -> Proportion:
+    """A share with Wilson's score interval, which stays within 0 and 1 and suits small samples.
+
+    Args:
+        part: how many have the property.
+        whole: of how many.
+        confidence: of the interval, between 0 and 1.
+
+    Raises:
+        UsageError: nothing to take a share of, a part that is no part, or a confidence out of range.
+
+    **Source:** https://doi.org/10.1080/01621459.1927.10502953
+    """
+    if not 0 < confidence < 1:
+        raise UsageError(f"a confidence of {confidence}; expected more than 0 and less than 1")
+    if whole < 1 or not 0 <= part <= whole:
+        raise UsageError(f"{part} of {whole} is no share; expected 0 <= part <= whole, whole > 0")
+    z2 = NormalDist().inv_cdf(0.5 + confidence / 2) ** 2
+    value = part / whole
+    centre = (value + z2 / (2 * whole)) / (1 + z2 / whole)
+    half = (z2 * (value * (1 - value) + z2 / (4 * whole)) / whole) ** 0.5 / (1 + z2 / whole)
+    # Rounding must not move the ends of 0 and of 1 off them.
+    low = 0.0 if part == 0 else max(0.0, centre - half)
+    high = 1.0 if part == whole else min(1.0, centre + half)
+    return Proportion(part=part, whole=whole, value=value, low=low, high=high)
 
 
 def summarise_launch(samples: Sequence[float]) -> LaunchSummary:

@@ -25,7 +25,15 @@ from gaugenn.api._engines import (
     engines_remove,
 )
 from gaugenn.api._explorer import EXPLORER_ADDRESS, EXPLORER_PORT, serve
-from gaugenn.api._export import export, exports, frame, perfetto
+from gaugenn.api._export import (
+    citation,
+    dataset_card,
+    export,
+    exports,
+    frame,
+    perfetto,
+    publish,
+)
 from gaugenn.api._import import import_forms, import_logs
 from gaugenn.api._labels import device_labels, label_device
 from gaugenn.api._libraries import History, Release, history, oracle, profile
@@ -108,8 +116,10 @@ __all__ = [
     "SustainedLaunch",
     "ZooModel",
     "bench",
+    "citation",
     "compare",
     "crawl",
+    "dataset_card",
     "device_labels",
     "device_release",
     "device_resources",
@@ -136,6 +146,7 @@ __all__ = [
     "perfetto",
     "predict",
     "profile",
+    "publish",
     "query",
     "rate_launches",
     "read_plan",

@@ -1,7 +1,8 @@
-"""A study's measurements for other programs: `export`, `exports`, `frame`."""
+"""A study for other programs and people: `export`, `exports`, `frame`, and what is published."""
 
 import importlib
 import re
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, overload
@@ -46,9 +47,13 @@ def export(folder: PathLike, form: str, to: PathLike | None = None) -> str:
         StorageFullError: no room for the file.
     """
     from gaugenn import interchange
+
+    return _written(interchange.render(Study(Path(folder)), form), to)
+
+
+def _written(text: str, to: PathLike | None) -> str:
     from gaugenn import report as reporting
 
-    text = interchange.render(Study(Path(folder)), form)
     if to is not None:
         reporting.write_whole(Path(to), text.encode())
     return text
@@ -96,6 +101,96 @@ def perfetto(folder: PathLike, to: PathLike, *, job: str = "", launch: int | Non
     )
     reporting.write_whole(Path(to), b"".join(packets))
     return len(runs)
+
+
+def dataset_card(
+    folder: PathLike,
+    to: PathLike | None = None,
+    *,
+    title: str | None = None,
+    authors: Sequence[str] = (),
+    licence: str | None = None,
+    with_models: bool = True,
+) -> str:
+    """The dataset card of a study, in Markdown: provenance, counts, licences known, what is left out.
+
+    Args:
+        folder: the study.
+        to: a file that is written too.
+        title: of the dataset; the name of the study's folder by default.
+        authors: names as they are written.
+        licence: SPDX identifier of the licence that the makers give.
+        with_models: whether the models' files are published with it.
+
+    Raises:
+        StoreError: the folder is no study.
+    """
+    from gaugenn import publication
+
+    about = publication.Publication(title=title, authors=tuple(authors), licence=licence)
+    return _written(publication.dataset_card(Study(Path(folder)), about, with_models), to)
+
+
+def citation(
+    folder: PathLike,
+    to: PathLike | None = None,
+    *,
+    authors: Sequence[str],
+    title: str | None = None,
+    licence: str | None = None,
+) -> str:
+    """How a study is to be cited, as the text of a `CITATION.cff`.
+
+    Args:
+        folder: the study.
+        to: a file that is written too.
+        authors: names as they are written; at least one.
+        title: of the dataset; the name of the study's folder by default.
+        licence: SPDX identifier of the licence that the makers give.
+
+    Raises:
+        UsageError: no author is given.
+        StoreError: the folder is no study.
+    """
+    from gaugenn import publication
+
+    about = publication.Publication(title=title, authors=tuple(authors), licence=licence)
+    return _written(publication.citation(Study(Path(folder)), about), to)
+
+
+def publish(
+    folder: PathLike,
+    to: PathLike,
+    *,
+    title: str | None = None,
+    authors: Sequence[str] = (),
+    licence: str | None = None,
+    with_models: bool = True,
+) -> Path:
+    """A copy of a study that names no folder, user or device of this machine and no credential.
+
+    It has the report, a dataset card and, where there are authors, a citation.
+
+    Args:
+        folder: the study.
+        to: a new or empty folder.
+        title: of the dataset; the name of the study's folder by default.
+        authors: names as they are written.
+        licence: SPDX identifier of the licence that the makers give.
+        with_models: copy the models' files, too; else the tables and power traces only.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UsageError: the folder holds other files.
+        StoreError: the folder is no study, or something private could not be removed.
+        StorageFullError: no room.
+    """
+    from gaugenn import publication
+
+    about = publication.Publication(title=title, authors=tuple(authors), licence=licence)
+    return publication.publish(Study(Path(folder)), Path(to), about, with_models=with_models)
 
 
 @overload

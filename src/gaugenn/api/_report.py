@@ -16,12 +16,13 @@ from gaugenn.store import Study
 # The report's libraries take half a second to import, so only the verbs that need them do.
 
 
-def report(folder: PathLike, page: PathLike | None = None) -> Path:
+def report(folder: PathLike, page: PathLike | None = None, *, reference: bool = False) -> Path:
     """Writes a study's report.
 
     Args:
         folder: the study.
         page: where to; `report.html` in the study by default.
+        reference: show what the papers reported beside the study's own numbers.
 
     Raises:
         StoreError: the folder is no study.
@@ -30,7 +31,8 @@ def report(folder: PathLike, page: PathLike | None = None) -> Path:
     from gaugenn import report as reporting
 
     opened = Study(Path(folder))
-    return reporting.write(opened, Path(page) if page else opened.path / "report.html")
+    path = Path(page) if page else opened.path / "report.html"
+    return reporting.write(opened, path, reference)
 
 
 def figures() -> dict[str, str]:
@@ -58,8 +60,8 @@ def report_figure(
     Args:
         folder: the study.
         name: see `figures`.
-        form: `svg`, `png` and `vega` draw; `csv` gives the rows.
-        to: where to; `NAME.FORM` in the study by default.
+        form: `svg`, `png` and `vega` draw; `csv` and `parquet` give the rows, `latex` the table.
+        to: where to; `NAME.FORM` in the study by default, `NAME.tex` for LaTeX.
 
     Raises:
         UsageError: no such figure, or this one has no chart.
@@ -69,8 +71,9 @@ def report_figure(
     from gaugenn import report as reporting
 
     opened = Study(Path(folder))
-    drawn = reporting.render_figure(opened, name, reporting.ExportFormat(form))
-    path = Path(to) if to else opened.path / f"{name}.{form}"
+    known = reporting.ExportFormat(form)
+    drawn = reporting.render_figure(opened, name, known)
+    path = Path(to) if to else opened.path / f"{name}.{known.suffix}"
     return reporting.write_whole(path, drawn)
 
 

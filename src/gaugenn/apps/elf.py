@@ -20,6 +20,8 @@ _NEEDED, _HASH, _STRTAB, _SYMTAB, _STRSZ, _SYMENT, _SONAME = 1, 4, 5, 6, 10, 11,
 _NO_BITS = 8
 _MAXIMUM_ENTRIES = 1 << 16
 _MAXIMUM_NEEDED = 1024
+_DEBUG_SECTIONS = (b".symtab", b".strtab", b".gnu_debugdata")
+_DEBUG_PREFIXES = (b".debug_", b".zdebug_")
 _CONSTANT_SECTIONS = (b".rodata", b".data.rel.ro", b".rdata", b".data", b".conststring")
 
 
@@ -83,6 +85,7 @@ class Library:
         needed: names of the libraries that it loads, in order.
         stripped: without a usable section table; `constants` is then the whole file.
         constants: the parts of the file where string constants lie.
+        debug_bytes: what symbol tables and debug sections take up, which `strip` removes.
 
     Raises:
         FormatError: no ELF magic, an unknown class or byte order, or a header cut short.
@@ -90,7 +93,7 @@ class Library:
 
     __slots__ = (
         *("_data", "_layout", "_order", "_segments", "_strings", "_symbols"),
-        *("constants", "machine", "needed", "soname", "stripped"),
+        *("constants", "debug_bytes", "machine", "needed", "soname", "stripped"),
     )
 
     def __init__(self, data: memoryview) -> None:
@@ -113,11 +116,22 @@ class Library:
         sections = self._read_sections(section, section_width, section_count, names)
         self.stripped = not any(s.name == b".rodata" for s in sections)
         self.constants = self._find_constants(sections)
+        self.debug_bytes = self._count_debug_bytes(sections)
         self._strings = memoryview(b"")
         self._symbols = (0, 0)
         self.soname: str | None = None
         self.needed: tuple[str, ...] = ()
         self._read_dynamic(sections)
+
+    def _count_debug_bytes(self, sections: list[_Section]) -> int:
+        """Never more than the file has, whatever its sections say."""
+        sizes = (
+            max(0, min(section.size, self._data.nbytes - section.offset))
+            for section in sections
+            if section.kind != _NO_BITS
+            and (section.name in _DEBUG_SECTIONS or section.name.startswith(_DEBUG_PREFIXES))
+        )
+        return min(sum(sizes), self._data.nbytes)
 
     def _find_constants(self, sections: list[_Section]) -> tuple[memoryview, ...]:
         if self.stripped:

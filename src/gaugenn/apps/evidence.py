@@ -209,6 +209,7 @@ class Collector:
     Attributes:
         failures: members that looked like code but could not be read, with the reason.
         class_count: classes that the package defines, over all its dex files.
+        debug_bytes: symbol tables and debug sections of native libraries; None without any.
     """
 
     def __init__(self) -> None:
@@ -220,6 +221,7 @@ class Collector:
         self._cut = False
         self.failures: list[tuple[str, str]] = []
         self.class_count = 0
+        self.debug_bytes: int | None = None
 
     def look(self, member: Member) -> None:
         """Takes what a member's name and, if it is a dex file or a library, its content says."""
@@ -294,6 +296,7 @@ class Collector:
             FormatError: not an ELF file.
         """
         library = Library(data)
+        self.debug_bytes = (self.debug_bytes or 0) + library.debug_bytes
         index = _index()
         for needed in library.needed:
             for token in index.named(needed):

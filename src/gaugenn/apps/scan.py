@@ -188,6 +188,7 @@ def _describe(
         splits=(*splits, *_splits(package)),
         notes=package.notes,
         error=package.error,
+        debug_bytes=collector.debug_bytes,
     )
     return Description(
         app=app,

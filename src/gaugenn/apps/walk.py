@@ -78,6 +78,7 @@ class Member:
         container: whether it starts like a zip, tar or gzip; its own members follow it in the walk.
         error: why its head, or the container that it is, could not be read.
         appended: it is, or lies in, a zip that was appended to another file.
+        packed_bytes: what it takes up in its zip, as declared; None outside a zip.
     """
 
     path: str
@@ -86,6 +87,7 @@ class Member:
     container: bool = False
     error: PackageError | LimitError | None = None
     appended: bool = False
+    packed_bytes: int | None = None
     _head: bytes = field(repr=False)
     _read: Callable[[], Content] = field(repr=False)
 
@@ -268,6 +270,7 @@ class Package:
                 depth=depth,
                 error=error,
                 appended=appended,
+                packed_bytes=_packed(archive, entry) if error is None else None,
                 _head=head,
                 _read=_Reader(archive, entry, prefix),
             )
@@ -385,6 +388,12 @@ class Package:
 
 
 _FIRST_BYTES = frozenset({b"P", b"\0", b"\x1f"})
+
+
+def _packed(archive: Container, entry: Entry) -> int | None:
+    """A member's bytes in its zip; None where the declared number is none that a file could have."""
+    inside = isinstance(archive, Archive) and entry.compressed_bytes < 1 << 62
+    return entry.compressed_bytes if inside else None
 
 
 def _stored(archive: Container, entry: Entry) -> memoryview | None:

@@ -122,9 +122,9 @@ def campaign(
     """Launches jobs and yields the runs of each launch as it ends; store them before asking for more.
 
     A model with a missing or changed file, or with one that cannot have its name on the device, is
-    refused like one that its engine refuses. After a refusal, or the second crash, time-out or
-    garbled answer, a job is not launched again: the runs that were yielded say why. Stopping the
-    iteration, also by an interrupt, leaves no process.
+    refused like one that its engine refuses. After a refusal, or the second crash, time-out,
+    overheating or garbled answer, a job is not launched again: the runs that were yielded say why.
+    Stopping the iteration, also by an interrupt, leaves no process.
 
     Args:
         jobs: what to launch, and how often; companions are not among them.

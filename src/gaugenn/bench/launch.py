@@ -187,8 +187,10 @@ def _attempt(bench: Bench, job: Job, signals: Mapping[str, str], key: str = "") 
         signals: variables of its process.
         key: see `_key`; "" for a companion, around which nothing is done.
     """
-    around = bench.around if key else _NOTHING_AROUND
     device, engine = bench.device, load_engine(job.engine)
+    around = bench.around if key and device.has_shell else _NOTHING_AROUND
+    if job.companion:
+        around = replace(around, idle_s=0.0)  # the other one runs already
     attempt = _Attempt(
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"), status=RunStatus.OK
     )
@@ -222,7 +224,7 @@ def _started(
 ) -> tuple[Output, Surroundings]:
     """Runs a launch's command with what is done around it."""
     limit_s = time_limit_s(job)
-    if around.is_empty or not device.has_shell:
+    if around.is_empty:
         return device.run(argv, environment=signals, timeout_s=limit_s), Surroundings()
     script = device.push(_around.SCRIPT, "around.sh")
     output = device.run(

@@ -6,20 +6,65 @@ import click
 
 from gaugenn import api
 
+_CARD, _CITATION, _STUDY = "dataset-card", "citation", "study"
+
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     *("--format", "form"),
-    type=click.Choice(api.exports()),
+    type=click.Choice([*api.exports(), _CARD, _CITATION, _STUDY]),
     required=True,
-    help="Whose form.",
+    help="Another tool's form, or what it takes to publish the study.",
 )
 @click.option("--to", type=click.Path(path_type=Path), metavar="FILE", help="Where to write.")
-def command(folder: Path, form: str, to: Path | None) -> None:
-    """Write the measurements of the study in DIR in another tool's form.
+@click.option("--title", metavar="TEXT", help="Of the dataset; the study's folder by default.")
+@click.option("--author", "authors", multiple=True, metavar="NAME", help="Once for each.")
+@click.option("--licence", metavar="SPDX", help="That you give the dataset.")
+@click.option(
+    "--without-models", is_flag=True, help="Publish tables and power traces, not the models' files."
+)
+def command(
+    folder: Path,
+    form: str,
+    to: Path | None,
+    title: str | None,
+    authors: tuple[str, ...],
+    licence: str | None,
+    without_models: bool,
+) -> None:
+    """Write the measurements of the study in DIR in another tool's form, or what is published of it.
 
     Goes to standard output unless a file is named. Invalid measurements are left out.
+
+    dataset-card is a Markdown page with provenance, counts, what is known of licences and what is left
+    out; citation is a CITATION.cff; study is a copy in the new folder that --to names, with both of
+    them and the report, in which folders, users, devices and credentials are replaced by labels.
     """
-    text = api.export(folder, form, to)
+    if form == _STUDY:
+        if to is None:
+            raise click.UsageError("a copy of the study needs a new folder: --to FOLDER")
+        published = api.publish(
+            folder,
+            to,
+            title=title,
+            authors=authors,
+            licence=licence,
+            with_models=not without_models,
+        )
+        print(published)
+        return
+    if form == _CARD:
+        text = api.dataset_card(
+            folder,
+            to,
+            title=title,
+            authors=authors,
+            licence=licence,
+            with_models=not without_models,
+        )
+    elif form == _CITATION:
+        text = api.citation(folder, to, authors=authors, title=title, licence=licence)
+    else:
+        text = api.export(folder, form, to)
     print(to if to is not None else text.removesuffix("\n"))

@@ -14,15 +14,22 @@ from gaugenn.cli._output import print_table
 @click.option("--figure", metavar="NAME", help="Write one figure alone; `list` names them.")
 @click.option(
     *("--format", "form"),
-    type=click.Choice(["svg", "png", "csv", "vega"]),
+    type=click.Choice(["svg", "png", "csv", "vega", "parquet", "latex"]),
     default="svg",
     show_default=True,
     help="Of a single figure.",
 )
-def command(folder: Path, to: Path | None, figure: str | None, form: str) -> None:
+@click.option(
+    "--reference",
+    is_flag=True,
+    help="Show what the papers reported beside the study's own numbers, marked by how it is known.",
+)
+def command(folder: Path, to: Path | None, figure: str | None, form: str, reference: bool) -> None:
     """Write the report of the study in DIR, or one figure of it, and print where it is."""
     if figure is None:
-        print(api.report(folder, to))
+        print(api.report(folder, to, reference=reference))
+    elif reference:
+        raise click.UsageError("--reference belongs to the page; leave --figure out")
     elif figure == "list":
         print_table(("figure", "question"), list(api.figures().items()))
     else:

@@ -15,6 +15,7 @@ _CORE = "sys/devices/system/cpu/cpu[0-9]*"
 PATTERNS: Mapping[Scope, tuple[str, ...]] = {
     Scope.DEVICE: (
         "proc/sys/kernel/version",
+        "proc/cpuinfo",
         f"{_CORE}/cpufreq/cpuinfo_max_freq",
         f"{_CORE}/cpufreq/scaling_governor",
         f"{_CORE}/cpufreq/scaling_min_freq",
@@ -62,6 +63,19 @@ _CORE_TEXTS: Mapping[str, str] = {
     "cpufreq/scaling_governor": "core_governor",
     "topology/thread_siblings_list": "core_siblings",
 }
+INSTRUCTION_SETS = frozenset(
+    {
+        *("fphp", "asimdhp", "asimdfhm", "asimddp", "i8mm", "bf16", "sve", "sve2", "sme"),
+        *("fma", "f16c", "avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16"),
+        *("avx_vnni", "avx_vnni_int8", "amx_tile", "amx_int8", "amx_bf16", "amx_fp16"),
+    }
+)
+"""Names, of Arm's and Intel's processors, that decide which kernels an inference library takes.
+
+Source: https://docs.kernel.org/arch/arm64/elf_hwcaps.html and
+https://docs.kernel.org/arch/x86/cpuinfo.html
+"""
+_FEATURES = re.compile(r"^(?:Features|flags)[ \t]*:[ \t]*(.*)$", re.MULTILINE)
 _PATH_OF_CORE = re.compile(r"sys/devices/system/cpu/(cpu[0-9]+)/(.+)")
 _PATH_OF_THERMAL = re.compile(r"sys/class/thermal/([a-z_]+[0-9]+)/(temp|cur_state)")
 _PATH_OF_SUPPLY = re.compile(r"sys/class/power_supply/([^/]+)/type")
@@ -106,6 +120,10 @@ def _texts(files: Mapping[str, str]) -> Iterator[Reading]:
     ):
         if files.get(path, "").strip():
             yield Reading(key=key, text=files[path].strip()[:500])
+    cores = [set(line.split()) for line in _FEATURES.findall(files.get("proc/cpuinfo", ""))]
+    if cores:
+        common = INSTRUCTION_SETS.intersection(*cores)
+        yield Reading(key="instruction_sets", text=" ".join(sorted(common)) or "none")
 
 
 def _numbers(files: Mapping[str, str]) -> Iterator[Reading]:

@@ -78,7 +78,7 @@ class Database:
             StoreError: it cannot be read.
         """
         with self._lock:
-            parts = self.study.parts()
+            parts = self.study.part_names()
             if self._reader is None or parts != self._parts:
                 self._reader, self._parts = self._reopened(), parts
             try:

@@ -110,7 +110,7 @@ class _Opened:
     def connection(self, path: Path, text: str) -> duckdb.DuckDBPyConnection:
         """A connection, with what a statement asks for derived already: that is not its fault."""
         study = Study(path)
-        key = path, study.parts()
+        key = path, study.part_names()
         if self._connection is None or key != self._key:
             self.close()
             self._connection = self._stack.enter_context(report.connect(study, _SETTINGS))

@@ -98,7 +98,8 @@ def plain_attribute(data: bytes) -> tuple[str, AttributeValue] | None:
         data: the message `AttributeProto`.
 
     Returns:
-        None for a tensor, a graph, a type, a reference to a function's attribute, and a damaged one.
+        None for a tensor (see `attribute_tensor`), a graph, a type, a reference to a function's
+        attribute, and a damaged one.
     """
     return _cached_attribute(data) if len(data) <= CACHED_BYTES else _plain_attribute(data)
 

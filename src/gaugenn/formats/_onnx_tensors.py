@@ -11,6 +11,7 @@ import math
 import posixpath
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache, partial
 
 import numpy as np
@@ -67,6 +68,13 @@ _DATA_TAGS = {
     TENSOR.numbers["double_data"] << 3 | LENGTH: DataType.FLOAT64,
 }
 """Fields of data in one piece, by the element type that they are for."""
+TENSOR_KIND = 4
+"""The `type` of an attribute that is a tensor."""
+
+_ATTRIBUTE_NAME, _ATTRIBUTE_TENSOR, _ATTRIBUTE_DESCRIPTION = (n << 3 | LENGTH for n in (1, 5, 13))
+_ATTRIBUTE_KIND = 20 << 3
+"""Tags of an `AttributeProto`."""
+
 _TENSOR_TYPE = Schema("TypeProto.Tensor", elem_type=1, shape=2)
 _SHAPE = Schema("TensorShapeProto", dim=1)
 _DIMENSION = Schema("TensorShapeProto.Dimension", dim_value=1, dim_param=2)
@@ -305,6 +313,32 @@ def _plain_tensor(graph: Message, outline: list[tuple[int, int, int]]) -> Tensor
     if dtype.size_bytes(math.prod(sizes)) != data.nbytes:
         return None
     return Tensor(name=name, dtype=dtype, shape=tuple(sizes), data=data, kind=TensorKind.CONSTANT)
+
+
+def attribute_tensor(graph: Message, start: int, end: int) -> tuple[str, Tensor] | None:
+    """Name and value of an attribute that is a tensor with its data in one piece; None for any other.
+
+    Args:
+        graph: holds the node.
+        start: where in the file the attribute begins.
+        end: where it ends.
+    """
+    name, kind = "", 0
+    place: tuple[int, int] | None = None
+    for tag, first, second in graph.outline(start, end) or ():
+        if tag == _ATTRIBUTE_NAME:
+            name = str(graph.slice(first, second), "utf-8", "backslashreplace")
+        elif tag == _ATTRIBUTE_KIND:
+            kind = first
+        elif tag == _ATTRIBUTE_TENSOR and place is None:
+            place = first, second
+        elif tag != _ATTRIBUTE_DESCRIPTION:
+            return None
+    outline = graph.outline(*place) if place is not None and kind == TENSOR_KIND else None
+    tensor = None if outline is None else _plain_tensor(graph, outline)
+    if tensor is None:
+        return None
+    return name, tensor if tensor.name else replace(tensor, name=name)
 
 
 def _checked_dims(message: Message) -> tuple[int, ...]:

@@ -96,6 +96,11 @@ class _Document:
         self.data = data
         self.fields_left = FIELD_LIMIT
 
+    def allows(self, fields: int) -> bool:
+        """Whether so many fields more may be read; counts them."""
+        self.fields_left -= fields
+        return self.fields_left >= 0
+
 
 class Varints:
     """A repeated integer field: its count is known at once, its values when they are asked for."""
@@ -277,7 +282,7 @@ class Message:
         spans = self._spans(name)[2 * index : 2 * index + 2]
         return Message(self._document, schema, self, name, index, spans)
 
-    def short_messages(self, name: str) -> "Iterator[list[tuple[int, bytes]] | None]":
+    def short_messages(self, name: str) -> "Iterator[list[tuple[int, bytes, int]] | None]":
         """The messages of a repeated field that hold texts and small messages only, undecoded.
 
         A list of each one's fields takes a fraction of the time that a `Message` does. It is None for
@@ -285,45 +290,46 @@ class Message:
         it cannot be read.
 
         Yields:
-            Number and bytes of each field, in the file's order.
+            Number and bytes of each field in the file's order, and where in the file they begin.
         """
-        spans, raw, document = self._spans(name), self.raw, self._document
+        spans, raw, base = self._spans(name), self.raw, self.base
         for at in range(0, len(spans), 2):
             start, end = spans[at], spans[at + 1]
-            found = None if end - start > _COPIED_BYTES else _short_fields(bytes(raw[start:end]))
-            if found is not None and self.depth < DEPTH_LIMIT:
-                document.fields_left -= len(found)
-                if document.fields_left >= 0:
-                    yield found
-                    continue
-            yield None
+            found = None
+            if end - start <= _COPIED_BYTES and self.depth < DEPTH_LIMIT:
+                found = _short_fields(bytes(raw[start:end]), base + start)
+            yield None if found is None or not self._document.allows(len(found)) else found
 
     def outlines(self, name: str) -> "Iterator[list[tuple[int, int, int]] | None]":
         """The messages of a repeated field as tags and places, for those that hold little but one blob.
 
-        None for a message with other kinds of fields than numbers and length-delimited ones, with long
-        tags, or damaged: `message_at` reads it, or says why it cannot be read.
-
         Yields:
-            Of each field in the file's order its tag, and the value of a number and 0, or where in the
-            file its bytes begin and end.
+            See `outline`.
         """
-        spans, raw, document = self._spans(name), self.raw, self._document
+        spans, base = self._spans(name), self.base
         for at in range(0, len(spans), 2):
-            start, end = spans[at], spans[at + 1]
-            if end - start <= _COPIED_BYTES:
-                found = _outline(bytes(raw[start:end]), self.base + start)
-            else:
-                found = _outline(raw[start:end], self.base + start)
-            if found is not None and self.depth < DEPTH_LIMIT:
-                document.fields_left -= len(found)
-                if document.fields_left >= 0:
-                    yield found
-                    continue
-            yield None
+            yield self.outline(base + spans[at], base + spans[at + 1])
+
+    def outline(self, start: int, end: int) -> list[tuple[int, int, int]] | None:
+        """A message inside this one as tags and places.
+
+        Args:
+            start: where in the file it begins.
+            end: where it ends.
+
+        Returns:
+            Of each field in the file's order its tag, and the value of a number and 0, or where in the
+            file its bytes begin and end. None for a message with other kinds of fields than numbers and
+            length-delimited ones, with long tags, or damaged: `message_at` reads it, or says why not.
+        """
+        data: bytes | memoryview = self._document.data[start:end]
+        if end - start <= _COPIED_BYTES:
+            data = bytes(data)
+        found = _outline(data, start) if self.depth < DEPTH_LIMIT else None
+        return None if found is None or not self._document.allows(len(found)) else found
 
     def slice(self, start: int, end: int) -> memoryview:
-        """Bytes of the file between two places that `outlines` gave."""
+        """Bytes of the file between two places that `outline` gave."""
         found = self._document.data[start:end]
         if found.nbytes >= RELEASED_BYTES:
             release(found)
@@ -554,9 +560,9 @@ def _run(data: bytes | memoryview, position: int, end: int, step: int) -> int:
     return int(other[0]) if other.size else whole
 
 
-def _short_fields(data: bytes) -> list[tuple[int, bytes]] | None:
+def _short_fields(data: bytes, base: int) -> list[tuple[int, bytes, int]] | None:
     """The fields of a message if all are length-delimited and below number 16, else None."""
-    found: list[tuple[int, bytes]] = []
+    found: list[tuple[int, bytes, int]] = []
     position, end = 0, len(data)
     try:
         while position < end:
@@ -571,7 +577,7 @@ def _short_fields(data: bytes) -> list[tuple[int, bytes]] | None:
                 size += (high - 1) << 7
             if tag & 7 != LENGTH or not 8 < tag < 128:
                 return None
-            found.append((tag >> 3, data[position : position + size]))
+            found.append((tag >> 3, data[position : position + size], base + position))
             position += size
     except IndexError:
         return None
@@ -579,14 +585,21 @@ def _short_fields(data: bytes) -> list[tuple[int, bytes]] | None:
 
 
 def _outline(data: bytes | memoryview, base: int) -> list[tuple[int, int, int]] | None:
-    """Tags and places of a message's fields, see `Message.outlines`."""
+    """Tags and places of a message's fields, see `Message.outline`."""
     found: list[tuple[int, int, int]] = []
     position, end = 0, len(data)
     try:
         while position < end:
             tag = data[position]
-            value = data[position + 1]
-            position += 2
+            position += 1
+            if tag > 127:
+                high = data[position]
+                position += 1
+                if high > 127:
+                    return None
+                tag += (high - 1) << 7
+            value = data[position]
+            position += 1
             if value > 127:
                 shift = 7
                 value &= 127
@@ -599,7 +612,7 @@ def _outline(data: bytes | memoryview, base: int) -> list[tuple[int, int, int]] 
                     shift += 7
                     if shift > 56:
                         return None
-            if not 8 <= tag < 128:
+            if tag < 8:
                 return None
             if tag & 7 == VARINT:
                 found.append((tag, value, 0))

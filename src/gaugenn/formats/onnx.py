@@ -13,9 +13,8 @@ Beyond the contract of `gaugenn.graph`:
 **Source:** https://github.com/onnx/onnx/blob/main/docs/IR.md
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from functools import partial
 from typing import ClassVar, NamedTuple
 
 from gaugenn.content import Content
@@ -40,6 +39,7 @@ from gaugenn.formats._onnx_tensors import (
     TYPE,
     TensorReader,
     ValueType,
+    attribute_tensor,
     plain_type,
     relative_name,
     type_text,
@@ -282,48 +282,30 @@ class _ModelBuilder:
         draft = self._drafts[index]
         check_nodes(message.count("node"))
         for position, fields in enumerate(message.short_messages("node")):
-            read = partial(message.message_at, "node", NODE, position)
-            parts = None if fields is None else self._plain_parts(fields, read, index, bindings)
-            draft.nodes.append(
-                self._node(parts or self._parts(read(), index, bindings), index, types)
-            )
+            parts = None if fields is None else self._plain_parts(message, fields)
+            if parts is None:
+                node = message.message_at("node", NODE, position)
+                parts = self._parts(node, index, bindings)
+            draft.nodes.append(self._node(parts, index, types))
         self._nesting -= 1
 
-    def _plain_parts(
-        self,
-        fields: list[tuple[int, bytes]],
-        read: Callable[[], Message],
-        index: int,
-        bindings: Bindings,
-    ) -> _NodeParts | None:
-        """What a node is made of; None without a kind.
-
-        Args:
-            fields: of the node.
-            read: the node as a message, for attributes that are more than numbers and texts.
-            index: of the graph.
-            bindings: values of the attributes of the function that is being made.
-        """
-        attribute = 0
-        message: Message | None = None
+    @staticmethod
+    def _plain_parts(graph: Message, fields: list[tuple[int, bytes, int]]) -> _NodeParts | None:
+        """What a node is made of, if its attributes are numbers, texts and plain tensors; else None."""
         texts = {_NAME: "", _KIND: "", _DOMAIN: "", _OVERLOAD: ""}
         inputs: list[str] = []
         outputs: list[str] = []
         attributes: dict[str, AttributeValue] = {}
-        for number, data in fields:
+        for number, data, start in fields:
             if number == _INPUT:
                 inputs.append(str(data, "utf-8", "backslashreplace"))
             elif number == _OUTPUT:
                 outputs.append(str(data, "utf-8", "backslashreplace"))
             elif number == _ATTRIBUTE:
-                known = plain_attribute(data)
-                if known is not None:
-                    attributes[known[0]] = known[1]
-                else:
-                    message = message or read()
-                    other = message.message_at("attribute", ATTRIBUTE, attribute)
-                    attributes.update(self._attribute(other, index, bindings))
-                attribute += 1
+                known = plain_attribute(data) or attribute_tensor(graph, start, start + len(data))
+                if known is None:
+                    return None
+                attributes[known[0]] = known[1]
             elif number in texts:
                 texts[number] = str(data, "utf-8", "backslashreplace")
         if not texts[_KIND]:
@@ -476,10 +458,10 @@ def _define(draft: GraphDraft, name: str, types: TypeOf) -> None:
         draft.tensors[name] = Tensor(name=name, dtype=dtype, shape=shape)
 
 
-def _plain_value(fields: list[tuple[int, bytes]]) -> tuple[str, ValueType] | None:
+def _plain_value(fields: list[tuple[int, bytes, int]]) -> tuple[str, ValueType] | None:
     """Name and type of a value; None for a type in several parts or a damaged one."""
     name = kind = b""
-    for number, data in fields:
+    for number, data, _ in fields:
         if number == _VALUE_NAME:
             name = data
         elif number == _VALUE_TYPE:

@@ -314,9 +314,9 @@ class _CandidateRows:
         """Takes a member in when it is a candidate."""
         candidate = _candidate(member)
         if candidate is not None:
-            self.add(candidate)
+            self.add(candidate, member.packed_bytes)
 
-    def add(self, candidate: Candidate) -> None:
+    def add(self, candidate: Candidate, packed_bytes: int | None = None) -> None:
         """Stores a candidate's bytes and remembers its row."""
         doubtful = candidate.kind in (FileKind.UNKNOWN, FileKind.ENCRYPTED)
         if self._kept[doubtful] >= (UNKNOWN_LIMIT if doubtful else ROWS_LIMIT):
@@ -342,6 +342,7 @@ class _CandidateRows:
                 entropy_bits=candidate.entropy_bits,
                 error=candidate.error,
                 wrapping=candidate.wrapping,
+                packed_bytes=packed_bytes,
             )
         )
         if parts:

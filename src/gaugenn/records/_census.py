@@ -86,6 +86,9 @@ class App:
     """What was unusual: `recovered-from-local-headers`, `fake-encryption-flag`, `limit-depth`, ...; and
     what hides code: `obfuscated-classes`, `packed-code`, `encrypted-code`."""
     error: str | None = None
+    debug_bytes: int | None = None
+    """Symbol tables and debug sections of native libraries, which no loader needs; None without a
+    native library."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,6 +111,8 @@ class AppFile:
     """What is around the model, the outermost first: `gzip`, `base64`, `xor-0x5a`, `offset-64`,
     `gzip+xor-0x5a`. `sha256` and `size_bytes` are those of the file as shipped, the model's are those
     of what is inside."""
+    packed_bytes: int | None = None
+    """What the file takes up in the zip that it lies in, compressed or not; None outside a zip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

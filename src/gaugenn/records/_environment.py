@@ -85,6 +85,7 @@ _PROC = "https://docs.kernel.org/filesystems/proc.html"
 _PRESSURE = "https://docs.kernel.org/accounting/psi.html"
 _TOPOLOGY = "https://docs.kernel.org/admin-guide/cputopology.html"
 _CAPACITY = "https://docs.kernel.org/scheduler/sched-capacity.html"
+_HWCAPS = "https://docs.kernel.org/arch/arm64/elf_hwcaps.html"
 _HERTZ = 1e11
 _SECONDS = 1e12
 
@@ -97,6 +98,13 @@ KEYS: dict[str, Key] = {
             unit="",
             meaning="build of the operating system's image or kernel",
             source=f"/proc/sys/kernel/version; {_PROC}",
+        ),
+        Key(
+            name="instruction_sets",
+            scope=Scope.DEVICE,
+            unit="",
+            meaning="instructions for 16-bit floats, dot products and matrices that every core has",
+            source=f"Features or flags of /proc/cpuinfo; {_HWCAPS}",
         ),
         Key(
             name="core_maximum_frequency_hz",

@@ -10,6 +10,7 @@ from gaugenn.report._export import ExportFormat, figure_rows, render_figure
 from gaugenn.report._page import figures, page_library, render, write, write_whole
 from gaugenn.report._snapshots import snapshot
 from gaugenn.report._summary import Summary, summary
+from gaugenn.report._text import visible
 
 __all__ = [
     "ExportFormat",
@@ -24,6 +25,7 @@ __all__ = [
     "render_figure",
     "snapshot",
     "summary",
+    "visible",
     "write",
     "write_whole",
 ]

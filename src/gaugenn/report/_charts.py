@@ -67,6 +67,7 @@ def theme(dark: bool) -> Json:
         "bar": {"color": palette[0], "cornerRadiusEnd": 2},
         "point": {"color": palette[0], "filled": True, "size": 64, "opacity": 0.9},
         "rule": {"color": palette[0], "strokeWidth": 2},
+        "text": {"color": quiet, "fontSize": 11},
         "range": {"category": palette},
     }
 

@@ -22,6 +22,7 @@ from gaugenn.report._charts import embeddable, specification, theme
 from gaugenn.report._connection import connect
 from gaugenn.report._contract import Figure, Section
 from gaugenn.report._frame import load
+from gaugenn.report._reference import beside
 from gaugenn.report._summary import Summary, study_name, summary
 from gaugenn.report._table import TABLE_ROWS, Table
 from gaugenn.store import Study
@@ -43,6 +44,7 @@ class _Item:
     shown: int
     table: Table | None
     chart: dict[str, object] | None
+    reported: tuple[str, ...] = ()
 
     @property
     def has_chart(self) -> bool:
@@ -67,8 +69,13 @@ def figures() -> dict[str, Figure]:
     return dict(sorted(found.items(), key=lambda pair: pair[1].order))
 
 
-def write(study: Study, path: Path) -> Path:
+def write(study: Study, path: Path, reference: bool = False) -> Path:
     """Writes the report of a study as one HTML file; an older one is replaced whole, or kept.
+
+    Args:
+        study: to read.
+        path: where to.
+        reference: show what the papers reported beside the study's own numbers.
 
     Returns:
         The path.
@@ -78,7 +85,7 @@ def write(study: Study, path: Path) -> Path:
         UsageError: the path cannot be written.
     """
     _require_folder(path)
-    return write_whole(path, render(study).encode())
+    return write_whole(path, render(study, reference).encode())
 
 
 def write_whole(path: Path, data: bytes) -> Path:
@@ -105,12 +112,13 @@ def _require_folder(path: Path) -> None:
         raise UsageError(f"{path} cannot be written: {path.parent} is no folder")
 
 
-def render(study: Study) -> str:
-    """The page's text."""
+def render(study: Study, reference: bool = False) -> str:
+    """The page's text; with what the papers reported where `reference` asks for it."""
     headline = summary(study)
     with connect(study) as connection:
+        known = beside(connection) if reference else {}
         items = [
-            (figure.section, _item(name, figure, connection, headline))
+            (figure.section, _item(name, figure, connection, headline, known.get(name, ())))
             for name, figure in figures().items()
         ]
     parts = [
@@ -140,7 +148,11 @@ def render(study: Study) -> str:
 
 
 def _item(
-    name: str, figure: Figure, connection: duckdb.DuckDBPyConnection, headline: Summary
+    name: str,
+    figure: Figure,
+    connection: duckdb.DuckDBPyConnection,
+    headline: Summary,
+    reported: tuple[str, ...],
 ) -> _Item:
     frame = load(connection, figure.query, figure.limit)
     frame = figure.derive(frame) if frame.total else frame
@@ -157,6 +169,7 @@ def _item(
         shown=min(frame.total, TABLE_ROWS),
         table=figure.table(frame.first(TABLE_ROWS)) if some else None,
         chart=None if chart is None else specification(chart, figure.question),
+        reported=reported,
     )
 
 

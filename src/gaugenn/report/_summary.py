@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from gaugenn.report._text import plural, share, visible
 from gaugenn.store import Study
 
-APP_KINDS = ("apk", "split-apk", "bundle", "aab", "ipa")
+APP_KINDS = ("apk", "split-apk", "split-set", "bundle", "aab", "ipa", "unpacked")
 """Package kinds that are an app or a part of one."""
 
 _APPS = ", ".join(f"'{kind}'" for kind in APP_KINDS)
@@ -62,7 +62,7 @@ class Summary:
 
     Attributes:
         paths: files that were taken for packages or models and have a row.
-        apps: distinct app packages (APK, split APK, bundle, AAB, IPA).
+        apps: distinct app packages (APK, split APK or set, bundle, AAB, IPA, unpacked app).
         app_names: distinct application identifiers among them.
         archives: distinct other containers (OBB, plain zip).
         lone_files: distinct model files outside any package.

@@ -80,6 +80,21 @@ def metric(value: float | None, unit: str = "") -> str:
     return f"{value:,.0f} {unit}".rstrip()
 
 
+def tenths(value: float | None) -> str:
+    """A number with one decimal: `12.3`."""
+    return NOTHING if value is None else f"{value:.1f}"
+
+
+def hundredths(value: float | None) -> str:
+    """A number with two decimals: `0.25`."""
+    return NOTHING if value is None else f"{value:.2f}"
+
+
+def four_digits(value: float | None) -> str:
+    """A number with four significant digits: `0.001234`."""
+    return NOTHING if value is None else f"{value:.4g}"
+
+
 def size(value: float | None) -> str:
     """Bytes with a binary prefix: `1.25 MiB`."""
     if value is None:

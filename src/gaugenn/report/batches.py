@@ -10,7 +10,8 @@ from gaugenn.report._results import INTERVAL, MEASURED, with_estimate
 from gaugenn.report._summary import Summary
 from gaugenn.report._table import Table, names, numbers, prepared
 
-_DRAWN = 12
+_DRAWN = 7
+"""As many as there are colours that can be told apart."""
 _LEGEND_WIDTH = 420
 
 # The setting's own mention of the batch would make a line of each.

@@ -1,16 +1,14 @@
 """How many models are quantised, clustered or sparse."""
 
-import altair as alt
-
 from gaugenn.report import _text
-from gaugenn.report._charts import height, number_axis, sized
-from gaugenn.report._contract import Chart, Figure, Section
+from gaugenn.report._contract import Section
 from gaugenn.report._frame import Frame
+from gaugenn.report._shares import SHARE_INTERVAL
+from gaugenn.report._statements import Statements
 from gaugenn.report._summary import Summary
-from gaugenn.report._table import Table, names, numbers
 
 
-class Compression(Figure):
+class Compression(Statements):
     """One row a statement, with what it is a share of."""
 
     section = Section.COSTS
@@ -56,50 +54,19 @@ class Compression(Figure):
                    coalesce(sum(weights_examined), 0), 'weights with values' FROM m
         )
         SELECT statement, CAST(part AS BIGINT) AS part, CAST(whole AS BIGINT) AS whole,
-               denominator, 100.0 * part / whole AS percent
+               denominator
         FROM shares WHERE whole > 0 ORDER BY place, statement
     """
     empty = "No model with weights was read yet, so nothing is known of their compression."
-
-    def chart(self, frame: Frame) -> Chart:
-        """A bar a statement."""
-        return sized(
-            alt.Chart(frame.rows.select(["statement", "percent", "denominator"]))
-            .mark_bar()
-            .encode(
-                x=alt.X("percent:Q", title="% of what the table names", axis=number_axis()),
-                y=alt.Y("statement:N", title=None, sort=None),
-                tooltip=[
-                    "statement:N",
-                    alt.Tooltip("percent:Q", format=".2f"),
-                    "denominator:N",
-                ],
-            ),
-            height(frame.texts("statement")),
-        )
-
-    def table(self, frame: Frame) -> Table:
-        """One row a statement."""
-        return Table(
-            columns=(
-                names("Statement", frame.texts("statement")),
-                numbers("Share, %", frame.reals("percent"), _hundredths),
-                numbers("That are", frame.integers("part")),
-                numbers("Of", frame.integers("whole")),
-                names("Counted", frame.texts("denominator")),
-            )
-        )
 
     def caption(self, frame: Frame, summary: Summary) -> str:  # noqa: ARG002
         """What the words mean."""
         return (
             f"n = {_text.plural(summary.models, 'distinct model')}; each share names its own "
             "denominator. Clustered: a tensor of at least 4,096 floats in a convolution or product "
-            "with 2 to 256 distinct values, which floats that were integers before have, too. Zeros "
-            "of quantised weights are those at the zero point. Models without the values of their "
-            "weights, and those stored by a version that did not look, are left out."
+            "with 2 to 256 distinct values, which floats that were integers before have, too. "
+            "Zeros of quantised weights are those at the zero point. Models without the values of "
+            "their weights, and those stored by a version that did not look, are left out. "
+            f"{SHARE_INTERVAL} Single weights are no sample of their own: the intervals of the "
+            "last two rows are too narrow."
         )
-
-
-def _hundredths(value: float | None) -> str:
-    return _text.NOTHING if value is None else f"{value:.2f}"

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from gaugenn.analysis.lineage import COPIED_LAYERS, Lineage, Sibling
 from gaugenn.report import _text
 from gaugenn.report._frame import Frame
-from gaugenn.report._model_pairs import ModelPairs, layers_in_common, models_of
+from gaugenn.report._model_pairs import ModelPairs, models_of
 from gaugenn.report._summary import Summary
 
 
@@ -15,12 +15,10 @@ class Copies(ModelPairs):
     order = 252
     title = "Copies in another format"
     question = "Which models hold the same trained values in another file format or precision?"
-    query = layers_in_common("weights_values_sha256")
     empty = (
         "No two models of this study hold the same values in two formats or precisions, or no model "
         "was read yet."
     )
-    by_values = True
     other = "Copy"
 
     def pairs(self, lineage: Lineage) -> Sequence[Sibling]:

@@ -6,6 +6,7 @@ from gaugenn.report import _text
 from gaugenn.report._charts import count_axis, height, sized
 from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
+from gaugenn.report._shares import SHARE_INTERVAL, share_column, with_share
 from gaugenn.report._summary import Summary
 from gaugenn.report._table import Table, names, numbers
 
@@ -30,6 +31,10 @@ class EvidenceByName(Figure):
         "scanned, that is a result."
     )
     _drawn = 30
+
+    def derive(self, frame: Frame) -> Frame:
+        """Shares of the packages."""
+        return with_share(frame, "packages", "scanned")
 
     def chart(self, frame: Frame) -> Chart | None:
         """A bar a name, for those that are confirmed somewhere."""
@@ -56,19 +61,13 @@ class EvidenceByName(Figure):
 
     def table(self, frame: Frame) -> Table:
         """One row a name."""
-        scanned = frame.integers("scanned")
-        packages = frame.integers("packages")
-        shares = [
-            None if part is None or not whole else 100 * part / whole
-            for part, whole in zip(packages, scanned, strict=True)
-        ]
         return Table(
             columns=(
                 names("Name", frame.texts("name")),
                 names("Evidence of", frame.texts("category")),
                 names("Vendor", frame.texts("vendor")),
-                numbers("Packages", packages),
-                numbers("Share, %", shares, lambda v: _text.NOTHING if v is None else f"{v:.1f}"),
+                numbers("Packages", frame.integers("packages")),
+                share_column("Of packages, % [95 % interval]", frame),
                 numbers("Hints only", frame.integers("hints")),
             )
         )
@@ -80,5 +79,5 @@ class EvidenceByName(Figure):
         return (
             f"n = {_text.plural(scanned, 'distinct package')} scanned; shares are of those. A package "
             "counts where one strong token or two different weak tokens were seen; a single weak "
-            f"token is a hint and is not drawn.{note}"
+            f"token is a hint and is not drawn. {SHARE_INTERVAL}{note}"
         )

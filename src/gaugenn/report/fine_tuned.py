@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from gaugenn.analysis.lineage import DIFFERENT_LAYERS, SHARED_LAYERS, Lineage, Sibling
 from gaugenn.report import _text
 from gaugenn.report._frame import Frame
-from gaugenn.report._model_pairs import ModelPairs, layers_in_common, models_of
+from gaugenn.report._model_pairs import ModelPairs, models_of
 from gaugenn.report._summary import Summary
 
 
@@ -15,12 +15,10 @@ class FineTuned(ModelPairs):
     order = 250
     title = "Fine-tuned siblings"
     question = "Which models share trained layers, so that one was likely made from the other?"
-    query = layers_in_common("weights_sha256")
     empty = (
         "No two models of this study share trained layers, or no model was read yet. Files that hold "
         "the same network and weights are not siblings."
     )
-    by_values = False
     other = "Sibling"
 
     def pairs(self, lineage: Lineage) -> Sequence[Sibling]:

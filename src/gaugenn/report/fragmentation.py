@@ -4,7 +4,7 @@ from collections import Counter, defaultdict
 
 import altair as alt
 
-from gaugenn.analysis.ranking import Ranking, rank
+from gaugenn.analysis.ranking import Place, Ranking, rank
 from gaugenn.analysis.statistics import estimate
 from gaugenn.records import version_key
 from gaugenn.report import _text
@@ -60,13 +60,7 @@ class Fragmentation(Figure):
                 texts["model"].append(label)
                 texts["device"].append(device)
                 texts["library"].append(place.name)
-                texts["outcome"].append(
-                    ("fastest" if ranking.winner else "ties")
-                    if over is None
-                    else "ties"
-                    if place.ties
-                    else "slower"
-                )
+                texts["outcome"].append(_outcome(ranking, place))
                 texts["conditions"].append("conditions differ" if differ else "")
                 reals["threads"].append(float(threads))
                 reals["latency_ms"].append(1e3 * place.latency_s)
@@ -109,7 +103,8 @@ class Fragmentation(Figure):
         )
         dark = f"datum.ratio > {largest**0.5}"
         written = base.transform_calculate(
-            text="(datum.outcome == 'slower' ? '' : datum.outcome == 'ties' ? '= ' : '\u2605 ')"
+            text="(datum.outcome == 'fastest' ? '\u2605 ' : datum.outcome == 'ties' ? '= '"
+            " : datum.outcome == 'too few launches' ? '? ' : '')"
             " + format(datum.ratio, '.2f')"
         )
         texts = written.mark_text(fontSize=11).encode(
@@ -167,10 +162,17 @@ class Fragmentation(Figure):
             f"Fastest, told from all others by the 95 % intervals of the ratios (over launches): "
             f"{won or 'none'}; no single fastest: {tied}. The slowest over the fastest: "
             f"{spread.value:.2f}"
-            f"{between}, geometric mean and interval over rows. A star is the fastest, = a tie (or too "
-            "few launches to tell); intervals are not corrected for the number of "
+            f"{between}, geometric mean and interval over rows. A star is the fastest, = a tie, ? too "
+            "few launches to tell; intervals are not corrected for the number of "
             f"comparisons.{drawn}"
         )
+
+
+def _outcome(ranking: Ranking, place: Place) -> str:
+    if place is ranking.best:
+        told = any(not other.undecided for other in ranking.tied)
+        return "fastest" if ranking.winner else "ties" if told else "too few launches"
+    return "too few launches" if place.undecided else "ties" if place.ties else "slower"
 
 
 Key = tuple[str, str, int]

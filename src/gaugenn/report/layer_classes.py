@@ -66,10 +66,10 @@ class LayerClasses(Figure):
                 names("Modality", frame.texts("modality")),
                 names("Kind of layer", frame.texts("layer_class")),
                 numbers("Nodes", frame.integers("nodes")),
-                numbers("Of nodes, %", frame.reals("nodes_percent"), _tenths),
+                numbers("Of nodes, %", frame.reals("nodes_percent"), _text.tenths),
                 numbers("Models", frame.integers("models")),
                 numbers("MACs", frame.integers("macs"), _text.metric),
-                numbers("Of MACs, %", frame.reals("macs_percent"), _tenths),
+                numbers("Of MACs, %", frame.reals("macs_percent"), _text.tenths),
             )
         )
 
@@ -81,7 +81,3 @@ class LayerClasses(Figure):
             "sub-graphs included; each model counts once. Percentages are of the nodes, and of the "
             "multiply-accumulates, of all models of a modality, so that large models weigh more."
         )
-
-
-def _tenths(value: float | None) -> str:
-    return _text.NOTHING if value is None else f"{value:.1f}"

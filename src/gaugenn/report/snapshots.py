@@ -2,9 +2,10 @@
 
 from gaugenn.analysis.snapshots import Change, Snapshot, compare
 from gaugenn.report import _text
-from gaugenn.report._contract import Figure, Section
+from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
 from gaugenn.report._snapshots import COLUMNS, IN_SNAPSHOTS, from_rows
+from gaugenn.report._stacked import note, stacked_bars
 from gaugenn.report._summary import Summary
 from gaugenn.report._table import Table, names, numbers
 
@@ -46,6 +47,21 @@ class Snapshots(Figure):
         sides = dict(zip(newer, frame.labels("snapshot"), strict=True))
         return _counts(old, new, sides.get(0) or "", sides.get(1) or "")
 
+    def chart(self, frame: Frame) -> Chart | None:
+        """A bar a category: models that came to the right, those that went to the left."""
+        drawn = (Change.ADDED, Change.UPDATED, Change.MOVED, Change.REMOVED)
+        rows = [
+            (category, str(change), -(number or 0) if change is Change.REMOVED else number or 0)
+            for change in drawn
+            for category, number in zip(
+                frame.labels("category"), frame.reals(f"models_{change}"), strict=True
+            )
+        ]
+        changed = [row for row in rows if row[2]]
+        if not changed:
+            return None
+        return stacked_bars(changed, "model places", "change", [str(change) for change in drawn])
+
     def table(self, frame: Frame) -> Table:
         """One row a category."""
         whole = {name: [int(v or 0) for v in frame.reals(name)] for name in _columns()}
@@ -68,7 +84,8 @@ class Snapshots(Figure):
             "counted for each place in an app. Updated: the same place, graph, weights or name holds "
             "other bytes of the same format; moved: of another format. Unknown apps are listed, but "
             "one of the snapshots lacks their package, so that their models are not compared. Apps "
-            "count in the first category that the store names."
+            "count in the first category that the store names. In the chart removed models are left of "
+            f"zero; kept ones are not drawn.{note(frame.total)}"
         )
 
 

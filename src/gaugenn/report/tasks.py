@@ -6,6 +6,7 @@ from gaugenn.report import _text
 from gaugenn.report._charts import count_axis, height, sized
 from gaugenn.report._contract import Chart, Figure, Section
 from gaugenn.report._frame import Frame
+from gaugenn.report._shares import SHARE_INTERVAL, share_column, with_share
 from gaugenn.report._summary import Summary
 from gaugenn.report._table import Table, lists, names, numbers
 
@@ -33,9 +34,14 @@ class Tasks(Figure):
             FROM models ORDER BY model_sha256
         ) LEFT JOIN (SELECT model_sha256, count(*) AS places FROM instances GROUP BY model_sha256)
             USING (model_sha256)
-        WHERE kind = 'model' GROUP BY modality, task ORDER BY models DESC, modality, task
+        WHERE kind = 'model' GROUP BY modality, task
+        ORDER BY sum(count(*)) OVER (PARTITION BY modality) DESC, modality, models DESC, task
     """
     empty = "No model was read yet, so nothing is known of what models are for."
+
+    def derive(self, frame: Frame) -> Frame:
+        """Shares of the models."""
+        return with_share(frame, "models", "all_models")
 
     def chart(self, frame: Frame) -> Chart:
         """A bar a task, in the colour of its modality."""
@@ -57,20 +63,15 @@ class Tasks(Figure):
         )
 
     def table(self, frame: Frame) -> Table:
-        """One row a modality and task, with the reasons."""
-        models, whole = frame.integers("models"), frame.integers("all_models")
-        percent = [
-            None if part is None or not total else 100 * part / total
-            for part, total in zip(models, whole, strict=True)
-        ]
+        """One row a modality and task, modality by modality, with the reasons."""
         return Table(
             columns=(
                 names("Modality", frame.texts("modality")),
                 names("Task", frame.texts("task")),
-                numbers("Distinct models", models),
-                numbers("Of models, %", percent, _tenths),
+                numbers("Distinct models", frame.integers("models")),
+                share_column("Of models, % [95 % interval]", frame),
                 numbers("Places", frame.integers("places")),
-                numbers("Median confidence", frame.reals("confidence"), _hundredths),
+                numbers("Median confidence", frame.reals("confidence"), _text.hundredths),
                 lists("Families", frame.text_lists("families"), 2),
                 lists("Because of", frame.text_lists("evidence"), 1),
             )
@@ -81,17 +82,15 @@ class Tasks(Figure):
         pairs = zip(frame.texts("task"), frame.integers("models"), strict=True)
         known = sum(models or 0 for task, models in pairs if task != "unknown")
         whole = frame.integers("all_models")[0] or 0
+        modalities: dict[str, int] = {}
+        for modality, models in zip(
+            frame.labels("modality"), frame.integers("models"), strict=True
+        ):
+            modalities[modality] = modalities.get(modality, 0) + (models or 0)
+        parts = ", ".join(f"{name} {_text.share(n, whole)}" for name, n in modalities.items())
         return (
-            f"n = {_text.plural(whole, 'distinct model')}, {known:,} with a task. Modality and task "
-            "are concluded from inputs, outputs and layers, with names as weaker evidence; what is not "
-            "clear is unknown. The confidence is the weight of the evidence, not a probability. A "
-            "place is a file in a package."
+            f"n = {_text.plural(whole, 'distinct model')}, {known:,} with a task; of the models "
+            f"{parts}. Modality and task are concluded from inputs, outputs and layers, with names "
+            "as weaker evidence; what is not clear is unknown. The confidence is the weight of the "
+            f"evidence, not a probability. A place is a file in a package. {SHARE_INTERVAL}"
         )
-
-
-def _tenths(value: float | None) -> str:
-    return _text.NOTHING if value is None else f"{value:.1f}"
-
-
-def _hundredths(value: float | None) -> str:
-    return _text.NOTHING if value is None else f"{value:.2f}"

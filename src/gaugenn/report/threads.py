@@ -14,7 +14,8 @@ from gaugenn.report._ratios import ends, ratio_column
 from gaugenn.report._summary import Summary
 from gaugenn.report._table import Table, marks, names, numbers
 
-_DRAWN = 12
+_DRAWN = 7
+"""As many as there are colours that can be told apart."""
 _LEGEND_WIDTH = 420
 
 
