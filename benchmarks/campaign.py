@@ -110,14 +110,23 @@ def recording(path: Path) -> Path:
     return path
 
 
-def command(study: Path, rig: Rig, engines: Sequence[str], launches: int, trace: Path) -> list[str]:
+def plan_file(path: Path, rig: Rig, engines: Sequence[str], launches: int) -> Path:
+    """Each engine with its own model on every device."""
+    devices = json.dumps(rig.devices)
+    experiments = "".join(
+        f'[[experiment]]\nengines = "{engine}"\nmodels = "{MODELS[engine]}"\ndevices = {devices}\n'
+        for engine in engines
+    )
+    path.write_text(f"[launches]\ncount = {launches}\n{experiments}")
+    return path
+
+
+def command(study: Path, rig: Rig, plan: Path, trace: Path) -> list[str]:
     """The campaign; the same words go on with it."""
-    words = [sys.executable, "-m", "gaugenn", "bench", str(study), "--quiet"]
-    words += ["--launches", str(launches), "--idle", "0s", "--sample-every", "1s"]
-    for engine in engines:
-        words += ["--engine", engine, "--model", MODELS[engine]]
+    words = [sys.executable, "-m", "gaugenn", "bench", str(study), "--quiet", "--plan", str(plan)]
+    words += ["--idle", "0s"]
     for device in rig.devices:
-        words += ["--device", device, "--meter", f"replay:file={trace}@{device}"]
+        words += ["--meter", f"replay:file={trace}@{device}"]
     return words
 
 
@@ -177,7 +186,7 @@ def campaign(words: Sequence[str], faults: Faults | None) -> tuple[int, float]:
     """
     begin = time.monotonic()
     for start in range(1, RESTARTS + 1):
-        process = subprocess.Popen(words, stderr=subprocess.PIPE)
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         while process.poll() is None:
             if faults is not None:
                 faults.look(process)
@@ -266,16 +275,17 @@ def measured(options: argparse.Namespace) -> list[Row]:
     with tempfile.TemporaryDirectory(prefix="gaugenn-campaign-") as here, rig(Path(here)) as made:
         folder = Path(here)
         trace = recording(folder / "power.csv")
+        plan = plan_file(folder / "plan.toml", made, engines, launches)
         studies = [folder / name for name in ("disturbed", "calm")]
         for study in studies:
             api.scan(sorted(SAMPLES.glob("*.apk")), study, workers=1)
         before = made.box.state()
         faults = Faults(made, studies[0], count, options.seed)
-        words = command(studies[0], made, engines, launches, trace)
+        words = command(studies[0], made, plan, trace)
         starts, took_s = campaign(words, faults)
         state = made.box.state()
         there = launched(studies[0])
-        _, calm_s = campaign(command(studies[1], made, engines, launches, trace), None)
+        _, calm_s = campaign(command(studies[1], made, plan, trace), None)
         with_energy, all_launches, worst = energies(studies[0])
         lost = sum(_statuses(studies[0]).values())
         left = processes_left(made) + folders_left(made)
