@@ -289,9 +289,9 @@ def test_a_part_that_goes_away_under_a_page_costs_that_page_only(
     model = synthetic.MODELS[0].sha256
     with TestClient(application(study), base_url=ADDRESS) as client:
         open_page(client, f"/models/{model}")
-        before = study.parts()
+        before = study.part_names()
         parts = iter([before])
-        monkeypatch.setattr(Study, "parts", lambda _: next(parts, ("changed",)))
+        monkeypatch.setattr(Study, "part_names", lambda _: next(parts, ("changed",)))
         (part,) = (study.path / "tables" / "layers").iterdir()
         held = part.read_bytes()
         part.unlink()
