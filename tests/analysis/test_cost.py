@@ -140,6 +140,32 @@ def loop(trips: int | None) -> Model:
     return b.model(y, b.nodes[0].outputs[1], inner=[body.graph(condition, state, state)])
 
 
+def test_bytes_moved_are_inputs_weights_and_outputs_of_every_operator() -> None:
+    b = Builder()
+    record, layers = summarise(
+        b.model(b.relu(b.dense(b.input(1, 8), 8, 4, bias=False))),
+        model_sha256="0" * 64,
+        size_bytes=1,
+    )
+    assert [layer.bytes_moved for layer in layers] == [4 * (8 + 8 * 4 + 4), 4 * (4 + 4)]
+    assert layers[0].arithmetic_intensity == 2 * 32 / (4 * 44)
+    assert record.bytes_moved == 4 * 52
+    assert record.elementwise_operations is not None
+    assert record.arithmetic_intensity == (64 + record.elementwise_operations) / (4 * 52)
+
+
+@pytest.mark.parametrize("trips", [1, 20])
+def test_a_loop_moves_what_its_body_moves_as_often_as_it_runs(trips: int) -> None:
+    cost = count(loop(trips))
+    assert cost.bytes_moved == trips * 4 * (8 + 8 * 8 + 8)
+    assert cost.bytes_moved == cost.nodes[0][0].bytes_moved
+
+
+def test_an_if_moves_what_its_costlier_branch_moves() -> None:
+    small, large = (count(conditional(width, width)).bytes_moved for width in (10, 100))
+    assert count(conditional(10, 100)).bytes_moved == large > small
+
+
 def test_a_loop_costs_its_body_as_often_as_it_runs() -> None:
     model = loop(20)
     cost = count(model)

@@ -153,6 +153,7 @@ def test_experiments_that_cannot_be_compared_say_why(client: TestClient) -> None
         "Over the first that was marked"
     )
     assert row[3] == "\N{EN DASH}"
+    assert row[1:3] == ["keyword.onnx", "yolo.param ncnn==1.0.20250916"]
     assert row[5:7] == ["not compared", "another model, and another engine, version"]
 
 

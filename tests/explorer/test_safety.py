@@ -225,6 +225,7 @@ def test_nothing_but_reading_is_answered(client: TestClient, method: str) -> Non
     assert answer.headers["allow"] == "GET, HEAD"
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site"])
 @pytest.mark.parametrize(
     ("address", "mode", "dest", "status"),
     [
@@ -236,9 +237,9 @@ def test_nothing_but_reading_is_answered(client: TestClient, method: str) -> Non
     ],
 )
 def test_other_sites_may_link_but_not_load_or_query(
-    client: TestClient, address: str, mode: str, dest: str, status: int
+    client: TestClient, address: str, mode: str, dest: str, status: int, site: str
 ) -> None:
-    headers = {"sec-fetch-site": "cross-site", "sec-fetch-mode": mode, "sec-fetch-dest": dest}
+    headers = {"sec-fetch-site": site, "sec-fetch-mode": mode, "sec-fetch-dest": dest}
     assert client.get(address, headers=headers).status_code == status
 
 
@@ -279,3 +280,21 @@ def test_a_damaged_study_is_said_to_be_damaged(tmp_path: Path) -> None:
     part.write_bytes(b"no Parquet")
     with TestClient(application(study), base_url=ADDRESS) as client:
         assert "cannot be read" in open_page(client, "/apps", 503).text
+
+
+def test_a_part_that_goes_away_under_a_page_costs_that_page_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = synthetic.study(tmp_path / "s")
+    model = synthetic.MODELS[0].sha256
+    with TestClient(application(study), base_url=ADDRESS) as client:
+        open_page(client, f"/models/{model}")
+        before = study.part_names()
+        parts = iter([before])
+        monkeypatch.setattr(Study, "part_names", lambda _: next(parts, ("changed",)))
+        (part,) = (study.path / "tables" / "layers").iterdir()
+        held = part.read_bytes()
+        part.unlink()
+        assert "cannot be read" in open_page(client, f"/models/{model}", 503).text
+        part.write_bytes(held)
+        open_page(client, f"/models/{model}")

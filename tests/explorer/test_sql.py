@@ -31,6 +31,7 @@ def test_a_question_is_answered(client: TestClient) -> None:
     )
     assert page.rows("Answer")[0] == ["tflite", "8"]
     assert page.tables["Answer"][0] == ["format (varchar)", "n (bigint)"]
+    assert ("td", {"class": "number", "data-sort": "8.0"}) in page.tags
 
 
 def test_what_only_python_derives_can_be_asked_for(client: TestClient) -> None:

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from gaugenn import api
+from gaugenn.cli import cli
 from gaugenn.errors import StoreError, UsageError
 from gaugenn.publication import _copy
 from gaugenn.publication._privacy import Redaction
@@ -165,7 +167,7 @@ def private(tmp_path: Path) -> Study:
 def everything(folder: Path) -> str:
     """All text that a published folder holds, read without gaugenn's own cleaning."""
     study = Study(folder)
-    texts = [str(part.to_pylist()) for record in TABLES for part in study.parts(record)]
+    texts = [str(part.to_pylist()) for record in TABLES for part in study.written(record)]
     files = [path for path in folder.iterdir() if path.suffix in {".md", ".cff", ".html", ".json"}]
     return "\n".join([*texts, *(path.read_text() for path in files)])
 
@@ -291,7 +293,7 @@ def test_a_card_states_provenance_counts_and_that_licences_are_not_known(private
         "Licence of the tables: CC0-1.0.",
         "Licences of apps and models: **not known**",
         "| apps | 2 |",
-        "1 failures have a row",
+        "1 failures have rows",
         "2024-03-01 to 2024-06-01",
     ):
         assert line in card, line
@@ -334,3 +336,23 @@ def test_a_published_study_can_be_published_again(private: Study, tmp_path: Path
     api.publish(tmp_path / "out", tmp_path / "again")
     query = "SELECT path FROM apps ORDER BY path"
     assert api.query(tmp_path / "again", query) == api.query(tmp_path / "out", query)
+
+
+def test_the_command_line_writes_card_citation_and_copy(private: Study, tmp_path: Path) -> None:
+    def run(*arguments: str) -> str:
+        done = CliRunner().invoke(cli, ["export", str(private.path), *arguments])
+        assert done.exit_code == 0, done.output
+        return done.output
+
+    card = run("--format", "dataset-card", "--licence", "CC0-1.0", "--without-models")
+    assert "Licence of the tables: CC0-1.0." in card
+    assert "The models' files; `models`" in card
+    citation = tmp_path / "CITATION.cff"
+    assert run("--format", "citation", "--author", "A B", "--to", str(citation)) == f"{citation}\n"
+    assert yaml.safe_load(citation.read_text())["authors"] == [{"name": "A B"}]
+    out = tmp_path / "out"
+    assert run("--format", "study", "--to", str(out), "--author", "A B") == f"{out}\n"
+    assert {"README.md", "CITATION.cff", "report.html"} <= {path.name for path in out.iterdir()}
+    refused = CliRunner().invoke(cli, ["export", str(private.path), "--format", "study"])
+    assert refused.exit_code == 2
+    assert "--to FOLDER" in refused.output

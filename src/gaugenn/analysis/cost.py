@@ -43,6 +43,7 @@ class NodeCost:
         weights_bytes: their bytes as stored.
         output_shape: of the first output.
         output_bytes: of all outputs; None where one is unknown.
+        bytes_moved: see `ModelCost`; None where a size is unknown.
         is_counted: whether cost and output shapes are known.
     """
 
@@ -53,6 +54,7 @@ class NodeCost:
     weights_bytes: int
     output_shape: Shape | None
     output_bytes: int | None
+    bytes_moved: int | None
     is_counted: bool
 
 
@@ -69,6 +71,10 @@ class ModelCost:
         weights: the distinct constants that the model computes with; of a file that holds weights
             and no graph, those that it holds.
         weights_bytes: their bytes as stored.
+        bytes_moved: what all operators together read (inputs and weights, each once an operator) and
+            write, as if nothing stayed in a cache and nothing were fused. Operations by these are the
+            arithmetic intensity. A lower bound where `uncounted_nodes`. **Source:** the roofline
+            model, https://doi.org/10.1145/1498765.1498785
         activation_peak_bytes: see `_memory.activation_peak_bytes`.
         uncounted_nodes: nodes whose cost or shape is unknown, each once.
         has_unknown_trips: a loop of unknown length was counted once.
@@ -80,6 +86,7 @@ class ModelCost:
     parameters: int
     weights: tuple[Weight, ...]
     weights_bytes: int
+    bytes_moved: int
     activation_peak_bytes: int | None
     uncounted_nodes: int
     has_unknown_trips: bool
@@ -122,6 +129,7 @@ def costs(model: Model, shapes: InferredShapes) -> ModelCost:
         parameters=_parameters(weights) + attributes,
         weights=weights,
         weights_bytes=_bytes(weights) + _BYTES_PER_ATTRIBUTE * attributes,
+        bytes_moved=main.bytes_moved,
         activation_peak_bytes=main.peak_bytes,
         uncounted_nodes=len(uncounted),
         has_unknown_trips=any(
@@ -135,6 +143,7 @@ class _Total:
     nodes: tuple[NodeCost, ...]
     macs: int
     elementwise: int
+    bytes_moved: int
     peak_bytes: int | None
 
 
@@ -164,6 +173,7 @@ class _Counting:
             nodes=nodes,
             macs=sum(node.macs or 0 for node in nodes),
             elementwise=sum(node.elementwise_operations or 0 for node in nodes),
+            bytes_moved=sum(node.bytes_moved or 0 for node in nodes),
             peak_bytes=activation_peak_bytes(self._model, frame, inner),
         )
         self._totals[frame] = total
@@ -172,15 +182,19 @@ class _Counting:
     def _node(self, frame: Frame, position: int, node: Node) -> NodeCost:
         view = view_of(self._model, frame, node)
         outputs = [frame.shape(name) if name else None for name in node.outputs]
-        if position in frame.calls:
-            macs, operations = self._called(frame, position)
-        elif node.outputs and all(frame.is_fixed(name) for name in node.outputs if name):
-            macs, operations = 0, 0
-        else:
-            macs, operations = _macs(view, outputs), _operations(view, outputs)
         weights = self._finder.weights_of(frame, node)
         attributes = attribute_weights(node)
+        weights_bytes = _bytes(weights) + _BYTES_PER_ATTRIBUTE * attributes
         sizes = [tensor_bytes(frame, name) for name in node.outputs if name]
+        moved: int | None
+        if position in frame.calls:
+            macs, operations, moved = self._called(frame, position)
+        elif node.outputs and all(frame.is_fixed(name) for name in node.outputs if name):
+            macs, operations, moved = 0, 0, 0
+        else:
+            macs, operations = _macs(view, outputs), _operations(view, outputs)
+            fed = [n for n in dict.fromkeys(node.inputs) if n and not frame.is_fixed(n)]
+            moved = _sum([weights_bytes, *sizes, *(tensor_bytes(frame, name) for name in fed)])
         has_shapes = all(
             shape is not None or not name or frame.dtype(name) in _SHAPELESS
             for name, shape in zip(node.outputs, outputs, strict=True)
@@ -190,29 +204,36 @@ class _Counting:
             elementwise_operations=operations,
             parameters=_parameters(weights) + attributes,
             weights=weights,
-            weights_bytes=_bytes(weights) + _BYTES_PER_ATTRIBUTE * attributes,
+            weights_bytes=weights_bytes,
             output_shape=outputs[0] if outputs else None,
             output_bytes=_sum(sizes),
+            bytes_moved=moved,
             is_counted=macs is not None and operations is not None and has_shapes,
         )
 
-    def _called(self, frame: Frame, position: int) -> tuple[int | None, int | None]:
-        """The costliest branch and all bodies; unknown where no sub-graph could be entered."""
+    def _called(self, frame: Frame, position: int) -> tuple[int | None, int | None, int | None]:
+        """The costliest branch and all bodies; unknown where no sub-graph could be entered.
+
+        Returns:
+            MACs, element-wise operations, and bytes moved.
+        """
         calls = frame.calls[position]
         if not calls:
-            return None, None
-        macs = elementwise = 0
+            return None, None, None
+        macs = elementwise = moved = 0
         branches = [self.total(call.frame) for call in calls if call.role is Role.BRANCH]
         if branches:
             costliest = max(branches, key=lambda total: (total.macs, total.elementwise))
             macs, elementwise = costliest.macs, costliest.elementwise
+            moved = costliest.bytes_moved
         for call in calls:
             if call.role is Role.BODY:
                 macs += call.times * self.total(call.frame).macs
                 elementwise += call.times * self.total(call.frame).elementwise
+                moved += call.times * self.total(call.frame).bytes_moved
         for call in calls:
             self.total(call.frame)
-        return macs, elementwise
+        return macs, elementwise, moved
 
 
 def _macs(view: NodeView, outputs: Sequence[Shape | None]) -> int | None:

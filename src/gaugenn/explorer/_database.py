@@ -8,6 +8,7 @@ from typing import TypeVar
 import duckdb
 
 from gaugenn import report
+from gaugenn.errors import StoreError
 from gaugenn.explorer._tables import TABLES
 from gaugenn.report._frame import Frame, load
 from gaugenn.report._summary import Summary
@@ -80,7 +81,12 @@ class Database:
             parts = self.study.part_names()
             if self._reader is None or parts != self._parts:
                 self._reader, self._parts = self._reopened(), parts
-            yield self._reader
+            try:
+                yield self._reader
+            except duckdb.Error as error:
+                # Another command may have merged parts meanwhile: the next page opens the study anew.
+                self._reader = None
+                raise StoreError(f"{self.study.path} cannot be read: {error}") from error
 
     def close(self) -> None:
         """Lets go of the study."""

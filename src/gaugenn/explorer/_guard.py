@@ -40,6 +40,8 @@ _ALWAYS = {
     "cross-origin-opener-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
 }
+_OURS = ("none", "same-origin")
+"""Asked for by the user, or by a page of this site. Another port of this machine is another site."""
 _QUERY_PATH = "/sql"
 VIEWER_PATH = "/viewer/"
 """Below it lies what the graph viewer loads; it has an origin of its own, and its paths a secret."""
@@ -77,9 +79,7 @@ class Guard:
         if scope["method"] not in ("GET", "HEAD"):
             return PlainTextResponse("Pages are only read.\n", 405, {"allow": "GET, HEAD"})
         path = str(scope["path"])
-        if headers.get("sec-fetch-site", "none") == "cross-site" and not path.startswith(
-            VIEWER_PATH
-        ):
+        if headers.get("sec-fetch-site", "none") not in _OURS and not path.startswith(VIEWER_PATH):
             linked = headers.get("sec-fetch-mode") == "navigate"
             whole = headers.get("sec-fetch-dest", "document") == "document"
             if not (linked and whole) or path.startswith(_QUERY_PATH):

@@ -126,12 +126,14 @@ def _experiments_of(reader: Reader, jobs: list[str]) -> tuple[Table | None, Tabl
     found = experiments_of(reader.connection, models, called)
     measured = {experiment.record.job_sha256: experiment for experiment in found}
     known = [measured[job] for job in jobs if job in measured]
-    rows = [compare_pair(known[0], other) for other in known[1:]] if known else []
+    rows = [(compare_pair(known[0], other), other.model) for other in known[1:]] if known else []
     return _experiments.table(frame), _ratios(rows) if rows else None
 
 
-def _ratios(rows: list[ModelComparison]) -> Table:
+def _ratios(pairs: list[tuple[ModelComparison, str]]) -> Table:
+    """A row each comparison; with it the name of the second's model, which may be another."""
     visible = _text.visible
+    rows = [row for row, _ in pairs]
     differences = [row.difference for row in rows]
     return Table(
         columns=(
@@ -139,8 +141,8 @@ def _ratios(rows: list[ModelComparison]) -> Table:
                 names("Experiment", [visible(row.second.label) for row in rows], 60),
                 [address("experiments", row.second.job_sha256) for row in rows],
             ),
-            names("Model", [visible(row.model) for row in rows]),
-            names("Over", [visible(row.first.label) for row in rows], 60),
+            names("Model", [visible(model) for _, model in pairs]),
+            names("Over", [visible(f"{row.model} {row.first.label}") for row in rows], 60),
             numbers(
                 "Ratio of latencies", [None if d is None else d.ratio for d in differences], _ratio
             ),

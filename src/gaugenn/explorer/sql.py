@@ -1,5 +1,7 @@
 """SQL over the study, read only and with limits; and the tables with their columns."""
 
+import re
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -16,7 +18,7 @@ from gaugenn.report._table import Cell, Column, Table
 _EXAMPLE = """SELECT format, count(*) AS models, median(parameters) AS parameters
 FROM models WHERE kind = 'model'
 GROUP BY format ORDER BY models DESC"""
-_NUMBERS = ("INT", "DOUBLE", "FLOAT", "DECIMAL", "HUGEINT")
+_NUMBER = re.compile(r"U?(?:TINY|SMALL|BIG|HUGE)?INT|U?INTEGER|DOUBLE|FLOAT|DECIMAL\(\d+,\d+\)")
 
 
 class Sql(Pages):
@@ -69,7 +71,7 @@ def _table(answer: Answer) -> Table | None:
         columns=tuple(
             Column(
                 title=f"{name} ({kind.lower()})" if len(kind) < 20 else name,
-                style="number" if kind.startswith(_NUMBERS) else "name",
+                style="number" if _NUMBER.fullmatch(kind) else "name",
                 cells=tuple(_cell(row[place], kind) for row in answer.rows),
             )
             for place, (name, kind) in enumerate(zip(answer.columns, answer.types, strict=True))
@@ -80,7 +82,7 @@ def _table(answer: Answer) -> Table | None:
 def _cell(value: str | None, kind: str) -> Cell:
     if value is None:
         return Cell(text=_text.NOTHING, missing=True)
-    if kind.startswith(_NUMBERS) and not kind.endswith("]"):
+    if _NUMBER.fullmatch(kind):
         return Cell(text=value, sort=float(value))
     short = _text.clip(value, 120)
     return Cell(text=short, more=() if short == value else (value,))

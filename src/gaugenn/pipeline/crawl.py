@@ -12,6 +12,7 @@ from gaugenn.content import open_file, path_of
 from gaugenn.errors import GaugennError, StorageFullError, TransientError, UsageError
 from gaugenn.pipeline import Watcher
 from gaugenn.pipeline._failures import as_failure
+from gaugenn.pipeline._listing import References, listed, missing, progress
 from gaugenn.records import AppRef, Crawl, Download
 from gaugenn.sources import AppQuery, AppSource, Clock, Known, SourceOptions
 from gaugenn.store import Buffer, Study
@@ -208,10 +209,10 @@ def _unfinished(crawls: list[Crawl], wanted: str, snapshot: str | None) -> Crawl
 
 def _list(study: Study, source: AppSource, settings: CrawlSettings, current: Crawl) -> None:
     """Writes the listing; rows of an interrupted listing are not written again."""
-    seen = set(_references(study, current))
+    seen = listed(study, current)
     batch: list[AppRef] = []
     for ref in islice(_distinct(source.search(settings.query)), settings.limit):
-        if ref.reference not in seen:
+        if seen.add(ref.reference):
             batch.append(replace(ref, snapshot=current.snapshot))
         if len(batch) >= _LISTED_AT_ONCE:
             study.write(batch)
@@ -220,20 +221,8 @@ def _list(study: Study, source: AppSource, settings: CrawlSettings, current: Cra
 
 
 def _distinct(refs: Iterator[AppRef]) -> Iterator[AppRef]:
-    seen: set[str] = set()
-    for ref in refs:
-        if ref.reference not in seen:
-            seen.add(ref.reference)
-            yield ref
-
-
-def _references(study: Study, current: Crawl) -> list[str]:
-    with study.connect() as connection:
-        rows = connection.execute(
-            "SELECT DISTINCT reference FROM listings WHERE (snapshot, source, address) = (?, ?, ?)",
-            [current.snapshot, current.source, current.address],
-        ).fetchall()
-    return [str(row[0]) for row in rows]
+    seen = References()
+    return (ref for ref in refs if seen.add(ref.reference))
 
 
 def _fetch_all(
@@ -246,14 +235,14 @@ def _fetch_all(
     clock: Clock,
 ) -> tuple[str | None, int]:
     """Gets what is not there; says why it stopped, and how many apps may come another time."""
-    todo, done = _todo(study, current)
+    before = progress(study, current)
     known = _known_failures(study)
     left = _left_today(study, source, settings, clock)
-    watcher.begin("crawl", len(todo) + done, done)
+    watcher.begin("crawl", before.listed, before.fetched)
     row = transient = 0
     stopped = None
     with Buffer(study) as rows:
-        for ref in todo:
+        for ref in missing(study, current):
             if left is not None and left <= 0:
                 stopped = f"the daily limit of {settings.daily_limit:,} is reached; go on tomorrow"
                 break
@@ -283,17 +272,6 @@ def _fetch_all(
 def _subject(current: Crawl, reference: str) -> str:
     """Of a failure; the view `failures` puts the same together out of `downloads`."""
     return f"{current.source} {current.address} {reference}"
-
-
-def _todo(study: Study, current: Crawl) -> tuple[list[AppRef], int]:
-    """What was listed and is not there, in the order of the list; and how much is."""
-    key = (current.snapshot, current.source, current.address)
-    had = {d.reference for d in study.rows(Download) if (d.snapshot, d.source, d.address) == key}
-    todo: dict[str, AppRef] = {}
-    for ref in study.rows(AppRef):
-        if (ref.snapshot, ref.source, ref.address) == key and ref.reference not in had:
-            todo.setdefault(ref.reference, ref)
-    return (list(todo.values()), len(had))
 
 
 def _known_failures(study: Study) -> set[str]:
@@ -341,17 +319,15 @@ def _download(ref: AppRef, path: Path, clock: Clock) -> Download:
 def _result(study: Study, current: Crawl, stopped: str | None) -> CrawlResult:
     key = (current.snapshot, current.source, current.address)
     had = [d for d in study.rows(Download) if (d.snapshot, d.source, d.address) == key]
-    there = {d.reference for d in had}
-    missing = [r for r in _references(study, current) if r not in there]
-    known = _known_failures(study)
+    counted = progress(study, current)
     return CrawlResult(
         snapshot=current.snapshot,
         source=current.source,
         address=current.address,
         signer_sha256=current.signer_sha256,
-        listed=len(there) + len(missing),
-        fetched=len(there),
-        failed=sum(_subject(current, reference) in known for reference in missing),
+        listed=counted.listed,
+        fetched=counted.fetched,
+        failed=counted.failed,
         files=tuple(path for d in had if (path := path_of(d.path)).is_file()),
         finished=current.finished_at is not None,
         stopped=stopped,

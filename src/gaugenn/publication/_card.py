@@ -29,7 +29,7 @@ def render(found: Facts, about: Publication, *, with_models: bool, cleaned: bool
         f"# {_shown(found.title)}",
         "Neural networks found in app packages and files, what they are and cost"
         + (", and how fast they ran" if counted.jobs_measured else "")
-        + ". Made with [gaugenn](https://pypi.org/project/gaugenn/)"
+        + ". Made with gaugenn"
         + (f" {', '.join(map(_shown, found.versions))}." if found.versions else "."),
         "## In numbers",
         _table(
@@ -102,7 +102,7 @@ def _left_out(found: Facts, with_models: bool, cleaned: bool) -> list[str]:
         f"yet, {counted.unknown:,} that only their names spoke for.",
         f"{counted.not_packages:,} files that were named like a package and are none, "
         f"{counted.damaged_packages:,} damaged packages that were read as far as they go.",
-        f"{counted.failures:,} failures have a row with the reason in `failures`.",
+        f"{counted.failures:,} failures have rows with the reason in `failures`.",
     ]
     if cleaned:
         lines.append(

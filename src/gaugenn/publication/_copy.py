@@ -62,7 +62,7 @@ def _copy_table(
     study: Study, copy: Study, record: type[Record], table: str, redaction: Redaction
 ) -> None:
     clean = redaction.folders if table in _OF_PACKAGES else redaction.text
-    for part in study.parts(record):
+    for part in study.written(record):
         for place, field in enumerate(part.schema):
             if _holds_text(field.type):
                 values: list[object] = part.column(place).to_pylist()
@@ -114,7 +114,7 @@ def _require_clean(copy: Study, redaction: Redaction) -> None:
                 raise ValueError
             return text
 
-        for part in copy.parts(record):
+        for part in copy.written(record):
             for field in part.schema:
                 if not _holds_text(field.type):
                     continue

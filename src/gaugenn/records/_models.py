@@ -185,6 +185,13 @@ class ModelRecord:
     """Of the task, 0 to 1; None where it is unknown. A rule's weight, not a probability."""
     task_evidence: tuple[str, ...] = ()
     """What modality, task and family were concluded from, strongest first."""
+    bytes_moved: int | None = None
+    """What all operators read and write, weights included, as if nothing stayed in a cache."""
+
+    @property
+    def arithmetic_intensity(self) -> float | None:
+        """Operations (2 x MACs, and element-wise ones) for each byte moved; None where unknown."""
+        return _intensity(self.flops, self.elementwise_operations, self.bytes_moved)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,3 +217,16 @@ class LayerRecord:
     weights_values_sha256: str | None = None
     """Digest of the weights' values in no order, see `gaugenn.analysis.weight_values`: alike in every
     layout and container, and in 32- and 16-bit floats."""
+    bytes_moved: int | None = None
+    """What it reads, its weights included, and writes; None where a size is unknown."""
+
+    @property
+    def arithmetic_intensity(self) -> float | None:
+        """Operations (2 x MACs, and element-wise ones) for each byte moved; None where unknown."""
+        return _intensity(self.flops, self.elementwise_operations, self.bytes_moved)
+
+
+def _intensity(flops: int | None, elementwise: int | None, moved: int | None) -> float | None:
+    if flops is None or elementwise is None or not moved:
+        return None
+    return (flops + elementwise) / moved

@@ -218,17 +218,25 @@ def connect(
         }
         for name, relation in derived.items():
             connection.register(name, relation)
-        shape = connection.sql(f"SELECT * FROM ({MEASURED_FROM_RUNS}) LIMIT 0")  # noqa: S608
-        measured = _Derived(
-            shape.to_arrow_table().schema, partial(_measured, study, derived["verdicts"])
-        )
-        connection.register("measured", measured)
+        derive = partial(_measured, study, settings, derived["verdicts"])
+        connection.register("measured", _Derived(_measured_columns(connection), derive))
         yield connection
 
 
-def _measured(study: Study, judged: _Derived) -> pa.Table:
+_MEASURED_COLUMNS: list[pa.Schema] = []
+"""The columns of `measured`, once they are known: those of every study are the same."""
+
+
+def _measured_columns(connection: duckdb.DuckDBPyConnection) -> pa.Schema:
+    if not _MEASURED_COLUMNS:
+        found = connection.sql(f"SELECT * FROM ({MEASURED_FROM_RUNS}) LIMIT 0")  # noqa: S608
+        _MEASURED_COLUMNS.append(found.to_arrow_table().schema)
+    return _MEASURED_COLUMNS[0]
+
+
+def _measured(study: Study, settings: Mapping[str, str] | None, judged: _Derived) -> pa.Table:
     # A connection of its own: that of the query which asks is busy with it.
-    with study.connect() as connection:
+    with study.connect(settings) as connection:
         connection.register("verdicts", judged)
         found: pa.Table = connection.sql(MEASURED_FROM_RUNS).to_arrow_table()
         return found

@@ -46,6 +46,8 @@ _BATCH_KEYS: Mapping[type[Record], tuple[str, ...]] = {
     Run: ("job_sha256", "launch", "started_at"),
 }
 
+_ROWS_AT_ONCE = 4096
+
 PART_BYTES = 64 << 20
 """Parts of at least this size are left alone by `compact`, and merged ones get about this large."""
 
@@ -311,13 +313,35 @@ class Study:
         with self.connect() as connection:
             return read_rows(connection, record)
 
+    def each(self, record: type[R], condition: str, parameters: Sequence[object]) -> Iterator[R]:
+        """Rows of a table as records, in the order in which they were written, a part at a time.
+
+        Args:
+            record: the kind of row.
+            condition: as for `read_rows`.
+            parameters: the same.
+
+        Raises:
+            StoreError: see `rows`.
+        """
+        table = table_name(record)
+        with self.connect() as connection:
+            query = f'SELECT * FROM "{table}" WHERE {condition}'
+            found = connection.sql(query, params=list(parameters))
+            for batch in found.to_arrow_reader(_ROWS_AT_ONCE):
+                try:
+                    rows = [from_plain(record, row, table) for row in batch.to_pylist()]
+                except FormatError as error:
+                    raise StoreError(f"{self.path}: {error}") from error
+                yield from rows
+
     def part_names(self) -> tuple[str, ...]:
         """Names of all parts: what `connect` reads now. Another answer means other rows."""
         return tuple(
             f"{table}/{part.name}" for table in TABLES.values() for part in self._parts(table)
         )
 
-    def parts(self, record: type[Record]) -> Iterator[pa.Table]:
+    def written(self, record: type[Record]) -> Iterator[pa.Table]:
         """All rows of a table that were ever written, one part file at a time, in their order.
 
         Raises:

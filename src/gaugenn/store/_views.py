@@ -116,6 +116,13 @@ VIEWS: dict[str, str] = {
         SELECT model_sha256, operator, source_operator, count(*) AS nodes, sum(macs) AS macs
         FROM layers GROUP BY model_sha256, operator, source_operator
     """,
+    # Operations for each byte that an operator reads or writes, for a processor's roofline.
+    "intensities": """
+        SELECT model_sha256, graph, position, name, operator, source_operator, layer_class,
+               flops + elementwise_operations AS operations, bytes_moved,
+               (flops + elementwise_operations) / nullif(bytes_moved, 0) AS operations_per_byte
+        FROM layers WHERE bytes_moved IS NOT NULL
+    """,
     # Every steady latency sample. Times are on the launch's own clock.
     "samples": """
         SELECT job_sha256, launch, unnest(range(len(timings.steady_s))) AS position,
