@@ -1,6 +1,7 @@
 """A study that is given away: what it says of itself, and what it must not tell."""
 
 import getpass
+import json
 import platform
 import shutil
 from dataclasses import replace
@@ -356,3 +357,48 @@ def test_the_command_line_writes_card_citation_and_copy(private: Study, tmp_path
     refused = CliRunner().invoke(cli, ["export", str(private.path), "--format", "study"])
     assert refused.exit_code == 2
     assert "--to FOLDER" in refused.output
+
+
+def test_names_that_json_escapes_are_replaced_too(private: Study, tmp_path: Path) -> None:
+    study = Study.create(tmp_path / 'Jane O"D\u00f8e' / "study")
+    order = json.dumps({"paths": [f"{study.path}/journal/m.onnx"]})
+    study.write([replace(private.rows(Run)[0], argv=("python", order))])
+    (run,) = Study(api.publish(study.path, tmp_path / "copy")).rows(Run)
+    (path,) = json.loads(run.argv[1])["paths"]
+    assert path.endswith("/journal/m.onnx")
+    assert "Jane" not in path
+
+
+def test_a_copy_that_was_cut_off_is_not_there_and_is_made_anew(
+    private: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to = tmp_path / "copy"
+    with monkeypatch.context() as patch:
+        patch.setattr(_copy, "write", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            api.publish(private.path, to)
+    assert not to.exists()
+    left = tmp_path / ".copy.unfinished" / "copy"
+    left.mkdir(parents=True)
+    (left / "study.json").write_text("{")
+    assert api.publish(private.path, to) == to
+    assert not left.exists()
+    assert "# copy" in (to / "README.md").read_text()
+
+
+def test_a_copy_does_not_lie_in_its_study(private: Study) -> None:
+    with pytest.raises(UsageError, match="lies in the study"):
+        api.publish(private.path, private.path / "copy")
+
+
+@pytest.mark.parametrize("authors", [("",), ("Ada", "  ")])
+def test_an_author_has_a_name(private: Study, authors: tuple[str, ...]) -> None:
+    with pytest.raises(UsageError, match="needs a name"):
+        api.citation(private.path, authors=authors)
+
+
+def test_a_licence_is_an_spdx_expression(private: Study) -> None:
+    with pytest.raises(UsageError, match="SPDX"):
+        api.citation(private.path, authors=("Ada",), licence="not a licence")
+    text = api.citation(private.path, authors=("Ada",), licence="CC-BY-4.0 OR MIT")
+    assert "CC-BY-4.0 OR MIT" in text

@@ -41,6 +41,10 @@ def command(
     out; citation is a CITATION.cff; study is a copy in the new folder that --to names, with both of
     them and the report, in which folders, users, devices and credentials are replaced by labels.
     """
+    if form not in (_CARD, _CITATION, _STUDY) and (title or authors or licence or without_models):
+        raise click.UsageError(
+            f"what is published is said of {_CARD}, {_CITATION} and {_STUDY} only"
+        )
     if form == _STUDY:
         if to is None:
             raise click.UsageError("a copy of the study needs a new folder: --to FOLDER")

@@ -163,7 +163,8 @@ def answer(question: Question) -> Answer:
     except (duckdb.OutOfMemoryException, MemoryError):
         raise LimitError(f"it needs more than {MEMORY_BYTES >> 20:,} MiB of memory") from None
     except duckdb.Error as error:
-        raise UsageError(str(error)) from None
+        # What follows is the statement that was made of the user's.
+        raise UsageError(str(error).partition("\n\nLINE ")[0]) from None
     finally:
         watch.cancel()
         signal.setitimer(signal.ITIMER_REAL, 0)

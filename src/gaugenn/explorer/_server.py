@@ -1,7 +1,10 @@
 """The site on a socket of this machine."""
 
+import asyncio
+import contextlib
 import errno
 import ipaddress
+import logging
 import socket
 from collections.abc import Callable, Collection
 
@@ -56,4 +59,12 @@ def serve(
         )
         listening.listen()
         ready(f"http://{host}:{listening.getsockname()[1]}/")
-        uvicorn.Server(config).run(sockets=[listening])
+        logging.getLogger("uvicorn.error").addFilter(_is_no_cancellation)
+        with contextlib.suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listening])
+
+
+def _is_no_cancellation(record: logging.LogRecord) -> bool:
+    """Drops what is logged of requests that the end of the server cut off."""
+    kind = record.exc_info[0] if record.exc_info else None
+    return kind is None or not issubclass(kind, asyncio.CancelledError)

@@ -172,11 +172,15 @@ def _launches(frame: Frame) -> Table | None:
 
 
 def _logs(frame: Frame) -> list[tuple[int, str]]:
-    """What failed launches printed."""
+    """What failed launches printed, in lines again: rows show the end of a line by a mark."""
     rows = zip(
         frame.integers("launch"), frame.labels("status"), frame.labels("log_tail"), strict=True
     )
-    return [(launch or 0, log) for launch, status, log in rows if status != "ok" and log]
+    return [
+        (launch or 0, log.replace("\\n", "\n"))
+        for launch, status, log in rows
+        if status != "ok" and log
+    ]
 
 
 def _environments(reader: Reader, digest: str) -> Table | None:

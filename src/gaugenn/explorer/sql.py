@@ -48,7 +48,9 @@ class Sql(Pages):
             try:
                 answer = self._sandbox.ask(asked)
             except GaugennError as error:
-                problem = _text.visible(str(error), 2_000)
+                problem = "\n".join(
+                    _text.visible(line, 500) for line in str(error).splitlines()[:20]
+                )
         with self.database.read() as reader:
             known = reader.once("tables", lambda: _tables(reader))
         return self.page(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from gaugenn.content import open_file
-from gaugenn.errors import StoreError, UsageError
+from gaugenn.errors import StorageFullError, StoreError, UsageError, is_storage_full
 from gaugenn.publication import _card, _citation
 from gaugenn.publication._facts import Publication, facts
 from gaugenn.publication._privacy import Redaction
@@ -33,28 +33,44 @@ def publish(study: Study, to: Path, about: Publication, *, with_models: bool) ->
         The folder.
 
     Raises:
-        UsageError: the folder holds other files.
+        UsageError: the folder holds other files, or lies in the study.
         StoreError: something private is left in the copy, which is removed then.
         StorageFullError: no room.
     """
     if to.exists() and any(to.iterdir()):
         raise UsageError(f"{to} holds other files; give an empty or a new folder")
+    if to.resolve().is_relative_to(study.path.resolve()):
+        raise UsageError(f"{to} lies in the study; give a folder elsewhere")
     redaction = Redaction.of(study)
-    copy = Study.create(to)
+    # Made beside it under its own name, so that what is there under that name is whole.
+    unfinished = to.resolve().parent / f".{to.resolve().name}.unfinished"
+    shutil.rmtree(unfinished, ignore_errors=True)
     try:
-        for record, table in TABLES.items():
-            _copy_table(study, copy, record, table, redaction)
-        _copy_blobs(study, copy, with_models)
-        _require_clean(copy, redaction)
-        found = facts(copy, about, redaction)
-        card = _card.render(found, about, with_models=with_models, cleaned=True)
-        write_whole(to / "README.md", card.encode())
-        if about.authors:
-            write_whole(to / "CITATION.cff", _citation.render(found, about).encode())
-        write(copy, to / "report.html")
-    except BaseException:
-        shutil.rmtree(to, ignore_errors=True)
-        raise
+        made = _made(study, unfinished / to.resolve().name, about, redaction, with_models)
+        made.rename(to)
+    except OSError as error:
+        if is_storage_full(error):
+            raise StorageFullError(f"no room for {to}") from error
+        raise StoreError(f"{to} cannot be made: {error.strerror}") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+    return to
+
+
+def _made(
+    study: Study, to: Path, about: Publication, redaction: Redaction, with_models: bool
+) -> Path:
+    copy = Study.create(to)
+    for record, table in TABLES.items():
+        _copy_table(study, copy, record, table, redaction)
+    _copy_blobs(study, copy, with_models)
+    _require_clean(copy, redaction)
+    found = facts(copy, about, redaction)
+    card = _card.render(found, about, with_models=with_models, cleaned=True)
+    write_whole(to / "README.md", card.encode())
+    if about.authors:
+        write_whole(to / "CITATION.cff", _citation.render(found, about).encode())
+    write(copy, to / "report.html")
     return to
 
 

@@ -1,10 +1,15 @@
 """What a citation and a dataset card say of a study."""
 
+import re
 from dataclasses import dataclass
 
+from gaugenn.errors import UsageError
 from gaugenn.publication._privacy import Redaction
 from gaugenn.report import Summary, connect, summary
 from gaugenn.store import TABLES, Study
+
+_SPDX = re.compile(r"[A-Za-z0-9.+-]+(?: (?:AND|OR|WITH) [A-Za-z0-9.+-]+)*")
+"""**Source:** https://spdx.github.io/spdx-spec/v3.0.1/annexes/spdx-license-expressions/"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +25,17 @@ class Publication:
     title: str | None = None
     authors: tuple[str, ...] = ()
     licence: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses what cannot be cited.
+
+        Raises:
+            UsageError: an author without a name, or a licence that is no SPDX expression.
+        """
+        if not all(author.strip() for author in self.authors):
+            raise UsageError("an author needs a name")
+        if self.licence is not None and not _SPDX.fullmatch(self.licence):
+            raise UsageError(f"{self.licence!r} is no SPDX expression such as CC-BY-4.0")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ Text of packages and models stays as it is: it is what was found. Text that gaug
 """
 
 import getpass
+import json
 import platform
 import posixpath
 import re
@@ -31,7 +32,7 @@ _HOME = re.compile(r"(?<![\w.~/-])/(?:home|Users)/[^/\s:'\"<>|,;()\[\]]+(?![^\s:
 """A home folder itself, whose last part is a person's name."""
 _USER_INFO = re.compile(r"(?<=://)[^/\s@?#]+@")
 _SECRET = re.compile(
-    r"(?i)\b(api[_-]?key|access[_-]?token|token|secret|password|passwd|auth|signature)"
+    r"(?i)\b(api[_-]?key|key|access[_-]?token|token|secret|password|passwd|auth|signature)"
     r"(\s*[=:]\s*)(?!removed\b)[^\s&'\",;]+"
 )
 _BEARER = re.compile(r"(?i)\b(bearer|basic)\s+(?!removed\b)[A-Za-z0-9._~+/=-]{8,}")
@@ -60,8 +61,12 @@ class Redaction:
             labels[device] = f"device-{number}"
         for name in sorted(set(names)):
             labels.setdefault(name, REMOVED)
+        # Orders to workers are JSON: there they are written with escapes.
+        for text, label in list(labels.items()):
+            for written in _escaped(text):
+                labels.setdefault(written, label)
         self._labels = labels
-        self._folders = _any_of(set(folders))
+        self._folders = _any_of({*folders, *(w for f in folders for w in _escaped(f))})
         self._known = _any_of(labels)
         try:
             here = {path.name for path in Path("/").iterdir() if path.is_dir()}
@@ -118,6 +123,11 @@ class Redaction:
         text = _USER_INFO.sub("", text)
         text = _SECRET.sub(rf"\1\2{REMOVED}", _BEARER.sub(rf"\1 {REMOVED}", text))
         return self._paths.sub(f"{LOCAL}/", _HOME.sub(LOCAL, text))
+
+
+def _escaped(text: str) -> set[str]:
+    """How JSON writes a text, with and without letters beyond ASCII."""
+    return {json.dumps(text, ensure_ascii=ascii_only)[1:-1] for ascii_only in (True, False)}
 
 
 def _any_of(texts: Collection[str]) -> re.Pattern[str]:
