@@ -96,3 +96,9 @@ def test_older_onnx_runtimes_get_the_numpy_they_were_built_with() -> None:
     engine = load_engine("onnxruntime")
     assert engine.requirements("1.18.1") == ("onnxruntime==1.18.1", "numpy<2")
     assert engine.requirements("1.19.0") == ("onnxruntime==1.19.0", "numpy")
+
+
+@pytest.mark.parametrize("since", ["foo", "", "-1"])
+def test_what_is_neither_a_version_nor_a_day_is_refused(since: str) -> None:
+    with pytest.raises(UsageError, match="no version"):
+        releases(Toy(), since=since)

@@ -165,7 +165,7 @@ def device_programs(
 
     Raises:
         MissingToolError: an engine's version is not installed on this machine.
-        UsageError: a simulated device cannot run an engine.
+        UsageError: a simulated device can run none of the engines.
         DeviceError: the link was lost.
     """
     if name == "host":
@@ -179,7 +179,14 @@ def device_programs(
         }
         return programs, libraries, refused
     pairs = {(record.job.engine, record.job.engine_version) for record in jobs}
-    for engine, version in sorted(pairs):
-        if engine != "simulated":
-            raise UsageError(f"{engine}=={version} does not run on {name}; --engine simulated does")
-    return dict.fromkeys(pairs, (_SIMULATED_PROGRAM,)), host_libraries(jobs), {}
+    refusals: dict[tuple[str, str], Exception] = {
+        (engine, version): UsageError(
+            f"{engine}=={version} does not run on {name}; --engine simulated does"
+        )
+        for engine, version in sorted(pairs)
+        if engine != "simulated"
+    }
+    programs = dict.fromkeys(pairs - refusals.keys(), (_SIMULATED_PROGRAM,))
+    if refusals and not programs:
+        raise next(iter(refusals.values()))
+    return programs, host_libraries([r for r in jobs if r.job.engine == "simulated"]), refusals

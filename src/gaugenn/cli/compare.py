@@ -130,7 +130,7 @@ def _print(found: api.Comparison, output: Output) -> None:
             output.remark(f"Models that only {side} has: {count}")
     if found.fail_above is not None:
         output.remark(
-            f"Slower by more than {found.fail_above:.3g}: {found.regressions}; "
+            f"Slower by more than {100 * found.fail_above:.3g}%: {found.regressions}; "
             f"not excluded: {found.undecided}; not compared: {found.refused}"
         )
 

@@ -21,7 +21,7 @@ from gaugenn.errors import UsageError
     metavar="VERSION|DATE",
     help="The oldest release, or the day (2025-06-30) from which releases count.",
 )
-@click.option("--newest", type=click.IntRange(1, 1000), metavar="N", help="Only the newest N.")
+@click.option("--newest", type=click.IntRange(3, 1000), metavar="N", help="Only the newest N.")
 @click.option(
     "--launches",
     type=click.IntRange(1, 1000),

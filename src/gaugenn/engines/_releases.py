@@ -12,6 +12,7 @@ from gaugenn.engines import Engine, _environments
 from gaugenn.errors import EngineError, UsageError
 from gaugenn.records import Job, Timings, version_key
 
+_VERSION = re.compile(r"v?\d[0-9A-Za-z.+!_-]{0,63}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -53,12 +54,14 @@ def releases(
         newest: at most so many, the newest.
 
     Raises:
-        UsageError: the engine has no wheel, or no release is left.
+        UsageError: the engine has no wheel, no release is left, or `since` is neither.
         EngineError: pip fails or answers something else.
         TransientError: the package index cannot be reached.
     """
     if engine.distribution is None:
         raise UsageError(f"{engine.name} is in no package index")
+    if since is not None and not (_DATE.fullmatch(since) or _VERSION.fullmatch(since)):
+        raise UsageError(f"{since!r} is no version such as 1.20.0 and no day such as 2025-06-30")
     pip = _environments.install(Pip())
     offered = _offered(pip, engine.distribution)
     if since is not None and _DATE.fullmatch(since):

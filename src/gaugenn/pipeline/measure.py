@@ -14,7 +14,8 @@ from gaugenn.bench.plan import CONTROL_MODEL
 from gaugenn.bench.settings import BenchSettings
 from gaugenn.bench.thermal import Gate
 from gaugenn.devices import Device
-from gaugenn.errors import DeviceError
+from gaugenn.devices._keeping import STRIKES
+from gaugenn.errors import DeviceError, UsageError
 from gaugenn.pipeline import Watcher
 from gaugenn.pipeline._failures import as_failure
 from gaugenn.pipeline.metering import Metering, around_launches, assigned
@@ -95,7 +96,8 @@ def measure(
 def _all_at_once(campaigns: "Sequence[_Campaign]") -> None:
     """Phones and boards side by side; what computes on this machine after them, one by one.
 
-    A device that fails does not stop the others; its error is raised when they are done.
+    A device that fails, or runs none of the engines, does not stop the others; its error is raised
+    when they are done.
     """
     apart = [c for c in campaigns if c.remote is not None]
     turns = [c for c in campaigns if c.remote is None]
@@ -119,7 +121,7 @@ def _all_at_once(campaigns: "Sequence[_Campaign]") -> None:
     for campaign in turns:
         try:
             campaign.run(guard)
-        except DeviceError as error:
+        except (DeviceError, UsageError) as error:
             errors.append(error)
     if errors:
         raise errors[0]
@@ -151,6 +153,8 @@ class _Campaign:
         self._gate = None if rule is None else Gate(rule)
         self._samples: list[DeviceSample] = []
         self._stopped = False
+        self._is_simulated = environment.device_kind == "simulated"
+        self._losses = 0
 
     def stop(self) -> None:
         """Ends it from another thread."""
@@ -168,8 +172,13 @@ class _Campaign:
             try:
                 self._launch_all(guard)
             except DeviceError as error:
-                if self.remote is None or self._stopped:
+                if self._stopped:
                     raise
+                if self.remote is None:
+                    self._losses += 1
+                    if not self._is_simulated or self._losses >= STRIKES:
+                        raise
+                    continue
                 recover(self.remote, self._settings.prepare, error)
             else:
                 return
@@ -235,9 +244,11 @@ class _Campaign:
                 study.write([*measured, *self._samples, *runs])
                 self._samples.clear()
                 self._watcher.step("bench", f"{job.engine}  {name}", _remark(runs[0]))
-            keeping = None if self.remote is None else self.remote.keeping
-            if keeping is not None and runs[0].status is not RunStatus.LOST:
-                keeping.well()
+            if runs[0].status is RunStatus.LOST:
+                continue
+            self._losses = 0
+            if self.remote is not None and self.remote.keeping is not None:
+                self.remote.keeping.well()
 
     def _note_refused(self, refused: Mapping[tuple[str, str], Exception]) -> None:
         device = self._environment.device

@@ -9,8 +9,9 @@ from gaugenn.analysis.energy_results import inference_j
 from gaugenn.analysis.launch_energy import PhaseEnergy, phase_energies
 from gaugenn.analysis.scenarios import Battery, Discharge, Scenario, discharge, over_launches
 from gaugenn.analysis.scenarios import input_length_s as input_length
+from gaugenn.analysis.verdict import Validity, verdicts
 from gaugenn.pipeline.request import model_names
-from gaugenn.records import ModelRecord, Run, TraceRecord
+from gaugenn.records import Environment, JobRecord, ModelRecord, Run, TraceRecord
 from gaugenn.store import Study, read_trace
 
 
@@ -45,7 +46,7 @@ def scenario_rows(
     every: bool = False,
     input_length_s: float | None = None,
 ) -> list[ScenarioRow]:
-    """Every result of a study in every scenario that is meant for it.
+    """Every result of a study that is not invalid, in every scenario that is meant for it.
 
     Args:
         study: with launches, and traces where energy was measured.
@@ -67,8 +68,13 @@ def scenario_rows(
             "SELECT job_sha256, model_sha256, engine || ' ' || engine_version, device, batch,"
             " medians_s FROM results WHERE launches_ok > 0 ORDER BY model_sha256, engine, job_sha256"
         ).fetchall()
+    judged = verdicts(
+        study.rows(JobRecord), study.rows(Run), study.rows(Environment), models.values()
+    )
     rows = []
     for job, model, engine, device, batch, medians_s in results:
+        if job in judged and judged[job].validity is Validity.INVALID:
+            continue
         record = models.get(model)
         latency_s = over_launches([value / batch for value in medians_s])
         length_s = (

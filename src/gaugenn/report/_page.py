@@ -25,7 +25,7 @@ from gaugenn.report._frame import load
 from gaugenn.report._reference import beside
 from gaugenn.report._summary import Summary, study_name, summary
 from gaugenn.report._table import TABLE_ROWS, Table
-from gaugenn.store import Study
+from gaugenn.store import Study, is_own_file
 
 _PACKAGE = "gaugenn.report"
 
@@ -108,6 +108,8 @@ def write_whole(path: Path, data: bytes) -> Path:
 
 
 def _require_folder(path: Path) -> None:
+    if is_own_file(path):
+        raise UsageError(f"{path} is where the study keeps its own files; give another name")
     if not path.parent.is_dir():
         raise UsageError(f"{path} cannot be written: {path.parent} is no folder")
 

@@ -14,7 +14,7 @@ from gaugenn.store._blobs import Blobs
 from gaugenn.store._buffer import Buffer
 from gaugenn.store._schema import SCHEMA_VERSION, TABLES, Record, table_name
 from gaugenn.store._shared import SharedBlobs, SharedStore
-from gaugenn.store._study import Study, read_rows
+from gaugenn.store._study import Study, is_own_file, read_rows
 from gaugenn.store._traces import put_trace, read_trace
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "SharedBlobs",
     "SharedStore",
     "Study",
+    "is_own_file",
     "put_trace",
     "read_rows",
     "read_trace",

@@ -52,6 +52,20 @@ PART_BYTES = 64 << 20
 """Parts of at least this size are left alone by `compact`, and merged ones get about this large."""
 
 
+_MARKER = "study.json"
+_FOLDERS = frozenset({"tables", "blobs", "journal"})
+
+
+def is_own_file(path: Path) -> bool:
+    """Whether a path is where a study keeps what it holds, not what is made of it."""
+    whole = path.resolve()
+    if whole.name == _MARKER:
+        return whole.is_file()
+    return any(
+        folder.name in _FOLDERS and (folder.parent / _MARKER).is_file() for folder in whole.parents
+    )
+
+
 class Study:
     """A folder of results that grows by whole batches.
 
@@ -74,7 +88,8 @@ class Study:
         except FileNotFoundError:
             raise StoreError(f"{path} is no study: it has no study.json") from None
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise StoreError(f"{path}/study.json cannot be read: {error!r}") from error
+            problem = f"{type(error).__name__}: {error}"[:200]
+            raise StoreError(f"{path}/study.json cannot be read: {problem}") from error
         if not isinstance(version, int) or version > SCHEMA_VERSION:
             raise StoreError(
                 f"{path} was written with schema version {version}, this gaugenn knows "
