@@ -180,7 +180,7 @@ def campaign(
                 course.add(record, ended(runs[0]))
                 yield runs
                 if runs[0].status is RunStatus.LOST:
-                    raise DeviceError(runs[0].reason or f"{record.job.device}: lost")
+                    raise DeviceError(f"{record.job.device}: {runs[0].reason}")
             finished += 1
 
 
