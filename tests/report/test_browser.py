@@ -85,8 +85,10 @@ def charts_with_data(study: Study) -> set[str]:
     return drawn
 
 
-def test_the_planted_studies_have_data_for_every_chart(study: Study, bench_study: Study) -> None:
-    drawn = charts_with_data(study) | charts_with_data(bench_study)
+def test_the_planted_studies_have_data_for_every_chart(
+    study: Study, bench_study: Study, census: Study
+) -> None:
+    drawn = charts_with_data(study) | charts_with_data(bench_study) | charts_with_data(census)
     assert drawn == {
         f"chart-{name}"
         for name, figure in report.figures().items()
