@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gaugenn.engines._environments import Installation
+from gaugenn.pipeline.zoo import file_facts
 from gaugenn.records import BuildStatus, TensorInfo, ZooBuild
 from gaugenn.zoo import _build
 from gaugenn.zoo._build import FileFacts, Wanted, build, paths, records, wanted_builds
@@ -287,3 +288,12 @@ def test_float32_comes_first_because_others_start_from_it() -> None:
         ("fp32", "vgg16", "onnx"),
     ]
     assert len(wanted) == 8
+
+
+def test_what_is_said_of_an_unreadable_file_does_not_name_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "broken.tflite"
+    path.write_bytes(b"\x1c\0\0\0TFL3" + bytes(8))
+    facts = file_facts(path)
+    assert facts.error is not None
+    assert "broken.tflite" in facts.error
+    assert str(tmp_path) not in facts.error

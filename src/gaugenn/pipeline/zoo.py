@@ -186,15 +186,19 @@ def remember(study: Study, built: Iterable[Built]) -> None:
 
 
 def file_facts(path: Path) -> FileFacts:
-    """What gaugenn's own readers and cost analysis say of an exported file."""
+    """What gaugenn's own readers and cost analysis say of an exported file.
+
+    An error does not tell in which folder of this machine the file lies: builds are published.
+    """
     found = inspect_file(path)
     record = found.record
+    error = found.error if record is None else None
     return FileFacts(
         format=found.format,
         inputs=() if record is None else record.inputs,
         parameters=None if record is None else record.parameters,
         macs=None if record is None else record.macs,
-        error=found.error if record is None else None,
+        error=None if error is None else error.replace(f"{path.parent}/", ""),
     )
 
 
