@@ -1,12 +1,15 @@
 """`bench` over simulated devices: pairs that cannot run, links that break, files that stay."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.pipeline import packages
 
 from gaugenn import api
-from gaugenn.errors import UsageError
+from gaugenn.devices import Output
+from gaugenn.devices.simulated import SimulatedDevice
+from gaugenn.errors import DeviceError, UsageError
 
 
 @pytest.fixture
@@ -46,13 +49,21 @@ def test_a_device_that_runs_no_engine_ends_with_its_reason_after_the_others(stud
     assert ended(study) == [("null", "host", "ok", 1)]
 
 
-def test_a_launch_whose_link_was_lost_is_made_again(study: Path) -> None:
-    device = "simulated:lose=0.2"
-    settings = api.BenchSettings(engines=("simulated",), devices=(device,), launches=6, seed=3)
+def test_a_launch_whose_link_was_lost_is_made_again(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, calls = SimulatedDevice.run, list[int]()
+
+    def losing(*arguments: Any, **options: Any) -> Output:
+        calls.append(1)
+        if len(calls) in (2, 3, 6):
+            raise DeviceError("the link was lost")
+        return run(*arguments, **options)
+
+    monkeypatch.setattr(SimulatedDevice, "run", losing)
+    settings = api.BenchSettings(engines=("simulated",), devices=("simulated",), launches=6)
     api.bench(study, settings)
-    counts = {status: count for _, _, status, count in ended(study)}
-    assert counts["ok"] == 6
-    assert "lost" in counts
+    assert {status: count for _, _, status, count in ended(study)} == {"ok": 6, "lost": 3}
 
 
 def test_a_study_is_not_overwritten_by_what_is_made_of_it(study: Path) -> None:

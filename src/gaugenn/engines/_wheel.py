@@ -4,6 +4,7 @@ import ast
 import hashlib
 import inspect
 import json
+import threading
 from collections.abc import Sequence
 from dataclasses import asdict
 from types import ModuleType
@@ -21,16 +22,8 @@ class WheelEngine(Engine):
 
     def worker(self) -> str:
         """The worker's program text: a file of its own, for any Python with numpy and the wheel."""
-        classes = [c for c in reversed(self.adapter.__mro__) if issubclass(c, _worker.Adapter)]
-        return "\n\n".join(
-            (
-                inspect.getsource(_worker),
-                _part(_launch),
-                _part(_profile),
-                *(inspect.getsource(c) for c in classes if c is not _worker.Adapter),
-                f"dispatch({self.adapter.__name__})\n",
-            )
-        )
+        with _PARSING:
+            return _program(self.adapter)
 
     def command(self, job: Job, program: Sequence[str], model_paths: Sequence[str]) -> list[str]:
         """The worker with the job as JSON; see `Engine.command`."""
@@ -83,6 +76,26 @@ class WheelEngine(Engine):
         """The last phase that the worker entered."""
         phases = [line for line in stdout.splitlines() if line.startswith("gaugenn-phase ")]
         return phases[-1].split()[1] if phases and len(phases[-1].split()) == 2 else None
+
+
+_PARSING = threading.Lock()
+"""Python 3.11's parser fails now and then where threads parse at once, and devices have one each.
+
+Source: https://github.com/python/cpython/issues/106905
+"""
+
+
+def _program(adapter: type[_worker.Adapter]) -> str:
+    classes = [c for c in reversed(adapter.__mro__) if issubclass(c, _worker.Adapter)]
+    return "\n\n".join(
+        (
+            inspect.getsource(_worker),
+            _part(_launch),
+            _part(_profile),
+            *(inspect.getsource(c) for c in classes if c is not _worker.Adapter),
+            f"dispatch({adapter.__name__})\n",
+        )
+    )
 
 
 def _part(module: ModuleType) -> str:
